@@ -1,0 +1,345 @@
+// fusedrnn: LSTM, GRU and plain recurrent cells, forward and backward through whole sequences.
+//
+// This header is the only door to the native libraries. It is plain C and needs no CUDA header.
+//
+// Dimensions: T steps, B batch rows, I input features, H hidden units, G gates of the cell
+// (LSTM 4, GRU 3, RNN 1), N rows of a matrix, O output features, V classes or vocabulary,
+// E features of an embedding. Every tensor is dense and row-major; sizes and counts are elements
+// unless a name ends in _bytes.
+//
+// Gate blocks and names follow torch.nn: LSTM i f g o, GRU r z n, RNN one block; w_ih [G*H, I],
+// w_hh [G*H, H], b_ih [G*H], b_hh [G*H].
+//
+// Rules that hold for every call:
+// - It returns an frnn_status. On anything but FRNN_OK, frnn_last_error() has a sentence that says
+//   what was expected, what came and how to mend it, and nothing was launched or written.
+// - Compute calls allocate nothing and never synchronise: they enqueue on `stream`. Errors that
+//   only the device can see are reported by the next synchronising call on that device.
+// - Every field of an argument struct is 8 bytes wide, so that a caller without a C compiler can
+//   fill it as an array of 64-bit words. `struct_bytes` comes first and is sizeof the struct; a
+//   smaller size (an older caller) reads as zero in the fields that are missing.
+// - Addresses are 64-bit integers. "Device" addresses belong to the memory of the device that the
+//   call names (host memory on the `cpu` backend). 0 means "absent" where a field says optional.
+// - `=` overwrites, `+=` adds to what is there.
+// - Same inputs, same device, same options: the same bits.
+//
+// Threads: a device handle may be used by several threads as long as no two of them use the same
+// stream, workspace or output at once. Handles are checked: a closed or foreign one is an error.
+
+#ifndef FUSEDRNN_H_
+#define FUSEDRNN_H_
+
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define FRNN_API __attribute__((visibility("default")))
+#else
+#define FRNN_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum frnn_status {
+  FRNN_OK = 0,
+  FRNN_INVALID_ARGUMENT = 1,     // a size, shape, flag, address or handle is wrong
+  FRNN_UNSUPPORTED = 2,          // a legal request that this backend does not serve
+  FRNN_WORKSPACE_TOO_SMALL = 3,  // workspace_bytes or reserve_bytes below what the call needs
+  FRNN_UNAVAILABLE = 4,          // the backend, device or a library it needs is not there
+  FRNN_OUT_OF_MEMORY = 5,
+  FRNN_DEVICE_ERROR = 6,         // the device or its driver failed
+  FRNN_BLAS_ERROR = 7,
+  FRNN_INTERNAL = 8              // a fault of this library
+} frnn_status;
+
+typedef enum frnn_cell {
+  FRNN_LSTM = 0,              // Hochreiter and Schmidhuber 1997 with the forget gate of Gers 2000
+  FRNN_GRU = 1,               // reset after the recurrent product (cuDNN, torch.nn)
+  FRNN_GRU_RESET_BEFORE = 2,  // reset before the recurrent product (Cho 2014, v3)
+  FRNN_RNN_TANH = 3,          // Elman 1990
+  FRNN_RNN_RELU = 4
+} frnn_cell;
+
+typedef enum frnn_dtype {
+  FRNN_F64 = 0,
+  FRNN_F32 = 1,
+  FRNN_BF16 = 2,
+  FRNN_F16 = 3,
+  FRNN_I32 = 4
+} frnn_dtype;
+
+typedef enum frnn_flag {
+  FRNN_TRAINING = 1,         // forward fills `reserve` for a backward pass
+  FRNN_ACCUMULATE = 2,       // weight gradients are `+=` instead of `=`
+  FRNN_ALLOW_TF32 = 4,       // products may be rounded to TF32 (cuda only)
+  FRNN_SKIP_NONFINITE = 8    // an optimiser step does nothing where the clip result is not finite
+} frnn_flag;
+
+typedef enum frnn_copy_kind {
+  FRNN_HOST_TO_DEVICE = 0,
+  FRNN_DEVICE_TO_HOST = 1,
+  FRNN_DEVICE_TO_DEVICE = 2
+} frnn_copy_kind;
+
+typedef enum frnn_optimizer_kind {
+  FRNN_SGD = 0,      // v = beta1 v + g; p -= lr v
+  FRNN_ADAGRAD = 1,  // m += g^2; p -= lr g / sqrt(m + epsilon)   (min-char-rnn's form)
+  FRNN_ADAM = 2      // Kingma and Ba 2015, algorithm 1, bias-corrected; epsilon outside the root
+} frnn_optimizer_kind;
+
+// ---- About the library ------------------------------------------------------------------------
+
+FRNN_API const char* frnn_version(void);
+// One JSON object: version, compiler, flags, instruction sets, CUDA version and architectures.
+FRNN_API const char* frnn_build_info(void);
+// Why the last call of this thread that failed did so. Valid until this thread's next call.
+FRNN_API const char* frnn_last_error(void);
+// Process-wide settings, to be made before a device is opened. Keys: "cublas" (path of the cuBLAS
+// library to open instead of searching), "cpu.isa" (avx512 | avx2 | portable, to force a path).
+FRNN_API int frnn_set_option(const char* key, const char* value);
+
+// ---- Devices ----------------------------------------------------------------------------------
+
+// `backend` is "cpu", "cuda" or "emulated".
+FRNN_API int frnn_device_count(const char* backend, int64_t* count);
+FRNN_API int frnn_device_open(const char* backend, int64_t ordinal, int64_t* device);
+// Frees nothing that the caller allocated; those calls must come first. Idempotent is the caller's
+// business: closing a closed handle is an error.
+FRNN_API int frnn_device_close(int64_t device);
+// One JSON object: backend, name, ordinal, memory, properties, BLAS in use. NULL on error. Valid
+// until this thread's next call.
+FRNN_API const char* frnn_device_describe(int64_t device);
+// Keys: cpu "threads" (>= 1); emulated "seed" (order of warps and blocks).
+FRNN_API int frnn_device_set(int64_t device, const char* key, int64_t value);
+// Counters since the device was opened: "allocations", "synchronizations", "launches", "gemms".
+FRNN_API int frnn_device_counter(int64_t device, const char* key, int64_t* value);
+// Waits for all work on the device and reports what it found.
+FRNN_API int frnn_device_synchronize(int64_t device);
+
+// ---- Memory, streams, events (conveniences; a caller may bring its own) ------------------------
+
+// Addresses are aligned to 256 bytes. bytes = 0 answers address 0. Fresh memory is not cleared
+// (the emulated device fills it with NaN).
+FRNN_API int frnn_alloc(int64_t device, int64_t bytes, int64_t* address);
+FRNN_API int frnn_free(int64_t device, int64_t address);
+// Enqueued on `stream`; host memory must stay valid until the stream is synchronised.
+FRNN_API int frnn_copy(int64_t device, int64_t destination, int64_t source, int64_t bytes,
+                       int64_t kind, int64_t stream);
+FRNN_API int frnn_fill(int64_t device, int64_t address, int64_t byte_value, int64_t bytes,
+                       int64_t stream);
+// Stream 0 is the device's default stream.
+FRNN_API int frnn_stream_create(int64_t device, int64_t* stream);
+FRNN_API int frnn_stream_destroy(int64_t device, int64_t stream);
+FRNN_API int frnn_stream_synchronize(int64_t device, int64_t stream);
+FRNN_API int frnn_stream_wait(int64_t device, int64_t stream, int64_t event);
+FRNN_API int frnn_event_create(int64_t device, int64_t* event);
+FRNN_API int frnn_event_destroy(int64_t device, int64_t event);
+FRNN_API int frnn_event_record(int64_t device, int64_t event, int64_t stream);
+FRNN_API int frnn_event_synchronize(int64_t device, int64_t event);
+FRNN_API int frnn_event_done(int64_t device, int64_t event, int64_t* done);  // 1 or 0
+// Microseconds from `start` to `end`; both must be done.
+FRNN_API int frnn_event_elapsed_us(int64_t device, int64_t start, int64_t end, double* us);
+
+// ---- Recurrent sequences ----------------------------------------------------------------------
+
+// One layer in one direction over a whole sequence. Forward and backward read the same struct;
+// backward must see x, h0, c0, y, the parameters and `reserve` as forward saw or left them.
+// T = 0 or B = 0 are legal: outputs are empty, hT = h0, cT = c0, gradients of weights are zero
+// (or unchanged with FRNN_ACCUMULATE), dh0 = dhT, dc0 = dcT.
+typedef struct frnn_rnn {
+  int64_t struct_bytes;
+  int64_t cell;   // frnn_cell
+  int64_t dtype;  // frnn_dtype of every tensor below
+  int64_t flags;  // FRNN_TRAINING | FRNN_ACCUMULATE | FRNN_ALLOW_TF32
+  int64_t T;
+  int64_t B;
+  int64_t I;
+  int64_t H;
+  // parameters, read
+  int64_t w_ih;  // [G*H, I]
+  int64_t w_hh;  // [G*H, H]
+  int64_t b_ih;  // [G*H], optional: zero
+  int64_t b_hh;  // [G*H], optional: zero
+  // data, read
+  int64_t x;   // [T, B, I]
+  int64_t h0;  // [B, H], optional: zero
+  int64_t c0;  // [B, H], optional: zero; LSTM only
+  // results of forward, read again by backward
+  int64_t y;        // [T, B, H] = h of every step
+  int64_t hT;       // [B, H] =, optional; may be the memory of h0 in a forward call without training
+  int64_t cT;       // [B, H] =, optional; LSTM only; may be the memory of c0 likewise
+  int64_t reserve;  // written by forward with FRNN_TRAINING, read by backward
+  int64_t reserve_bytes;
+  int64_t workspace;  // scratch of one call
+  int64_t workspace_bytes;
+  // upstream gradients, read by backward
+  int64_t dy;   // [T, B, H], optional: zero
+  int64_t dhT;  // [B, H], optional: zero
+  int64_t dcT;  // [B, H], optional: zero; LSTM only
+  // gradients, written by backward, each optional: not computed where 0
+  int64_t dx;     // [T, B, I] =
+  int64_t dh0;    // [B, H] =
+  int64_t dc0;    // [B, H] =; LSTM only
+  int64_t dw_ih;  // [G*H, I] = or += (FRNN_ACCUMULATE)
+  int64_t dw_hh;  // [G*H, H] = or +=
+  int64_t db_ih;  // [G*H] = or +=
+  int64_t db_hh;  // [G*H] = or +=
+  int64_t stream;
+  int64_t blas;  // a cublasHandle_t of the caller's, optional: the device's own (cuda only)
+} frnn_rnn;
+
+typedef struct frnn_rnn_sizes {
+  int64_t reserve_bytes;             // with FRNN_TRAINING; 0 without
+  int64_t forward_workspace_bytes;
+  int64_t backward_workspace_bytes;
+} frnn_rnn_sizes;
+
+// Needs no device: `backend` is a name as in frnn_device_open. Reads cell, dtype, flags, T, B, I, H.
+FRNN_API int frnn_rnn_bytes(const char* backend, const frnn_rnn* rnn, frnn_rnn_sizes* sizes);
+FRNN_API int frnn_rnn_forward(int64_t device, const frnn_rnn* rnn);
+FRNN_API int frnn_rnn_backward(int64_t device, const frnn_rnn* rnn);
+
+// ---- Lists of tensors, clipping, optimisers ----------------------------------------------------
+
+// `lists` parallel lists of `count` tensors; tensor k has lengths[k] elements in every list. For an
+// optimiser list 0 holds parameters, 1 gradients, 2 and 3 the optimiser's state.
+typedef struct frnn_tensors {
+  int64_t struct_bytes;
+  int64_t dtype;
+  int64_t count;      // >= 0
+  int64_t lists;      // 1 to 4
+  int64_t lengths;    // host address of int64_t[count], each >= 0
+  int64_t addresses;  // host address of int64_t[lists * count], list-major; device addresses
+} frnn_tensors;
+
+// The table is the form in which kernels read the lists. Write it once and keep it on the device
+// for as long as the tensors live. frnn_table_write synchronises `stream`; it is for set-up.
+FRNN_API int frnn_table_bytes(const frnn_tensors* tensors, int64_t* bytes, int64_t* chunks);
+FRNN_API int frnn_table_write(int64_t device, const frnn_tensors* tensors, int64_t table,
+                              int64_t table_bytes, int64_t stream);
+
+typedef struct frnn_clip_result {  // 24 bytes of device memory
+  double norm;                     // before clipping
+  double coefficient;              // 1 where norm <= max_norm, else max_norm / norm (IEEE: NaN, 0)
+  int64_t finite;                  // 1, or 0 where any element was NaN or infinite
+} frnn_clip_result;
+
+// Global L2 norm over all tensors of one list (Pascanu, Mikolov, Bengio 2013): every element is
+// read once, summed in a fixed order that does not depend on the grid, in double across chunks.
+typedef struct frnn_clip {
+  int64_t struct_bytes;
+  int64_t dtype;
+  int64_t table;   // device
+  int64_t chunks;  // as frnn_table_bytes answered
+  int64_t list;    // which list to measure
+  int64_t scale;   // 1: multiply the list in place by the coefficient; 0: measure only
+  double max_norm;  // > 0; infinity measures without clipping
+  int64_t result;   // device address of an frnn_clip_result
+  int64_t workspace;
+  int64_t workspace_bytes;  // at least 8 * chunks
+  int64_t stream;
+} frnn_clip;
+
+FRNN_API int frnn_clip_by_global_norm(int64_t device, const frnn_clip* clip);
+
+typedef struct frnn_optimizer {
+  int64_t struct_bytes;
+  int64_t kind;    // frnn_optimizer_kind
+  int64_t dtype;
+  int64_t flags;   // FRNN_SKIP_NONFINITE (needs `clip`)
+  int64_t table;   // device; lists: SGD 3 (state: velocity), ADAGRAD 3, ADAM 4 (states: m, v)
+  int64_t chunks;
+  double learning_rate;
+  double beta1;         // SGD: momentum; ADAM: 0.9 as published
+  double beta2;         // ADAM: 0.999 as published
+  double epsilon;
+  double weight_decay;  // L2: g += weight_decay * p, after clipping
+  int64_t step;         // 1 for the first step
+  int64_t clip;         // device address of an frnn_clip_result whose coefficient multiplies the
+                        // gradient as it is read; optional: 1
+  int64_t stream;
+} frnn_optimizer;
+
+FRNN_API int frnn_optimizer_step(int64_t device, const frnn_optimizer* optimizer);
+
+// ---- What stands around a recurrent net --------------------------------------------------------
+
+// y = x w^T + b. Backward: dx = dy w; dw = or += dy^T x; db = or += column sums of dy.
+typedef struct frnn_linear {
+  int64_t struct_bytes;
+  int64_t dtype;
+  int64_t flags;  // FRNN_ACCUMULATE | FRNN_ALLOW_TF32
+  int64_t N;
+  int64_t I;
+  int64_t O;
+  int64_t x;  // [N, I]
+  int64_t w;  // [O, I]
+  int64_t b;  // [O], optional: zero
+  int64_t y;  // [N, O] =
+  int64_t dy;  // [N, O]
+  int64_t dx;  // [N, I] =, optional
+  int64_t dw;  // [O, I], optional
+  int64_t db;  // [O], optional
+  int64_t workspace;
+  int64_t workspace_bytes;
+  int64_t stream;
+  int64_t blas;
+} frnn_linear;
+
+FRNN_API int frnn_linear_bytes(const char* backend, const frnn_linear* linear,
+                               int64_t* workspace_bytes);
+FRNN_API int frnn_linear_forward(int64_t device, const frnn_linear* linear);
+FRNN_API int frnn_linear_backward(int64_t device, const frnn_linear* linear);
+
+// y[n] = table[ids[n]]. Backward: dtable[v] = or += sum of dy[n] over n with ids[n] = v, in order
+// of n. An id outside [0, V) gives a row of NaN forward and is passed over backward.
+typedef struct frnn_embedding {
+  int64_t struct_bytes;
+  int64_t dtype;
+  int64_t flags;   // FRNN_ACCUMULATE
+  int64_t N;
+  int64_t V;
+  int64_t E;
+  int64_t ids;     // int32 [N]
+  int64_t table;   // [V, E]
+  int64_t y;       // [N, E] =
+  int64_t dy;      // [N, E]
+  int64_t dtable;  // [V, E]
+  int64_t stream;
+} frnn_embedding;
+
+FRNN_API int frnn_embedding_forward(int64_t device, const frnn_embedding* embedding);
+FRNN_API int frnn_embedding_backward(int64_t device, const frnn_embedding* embedding);
+
+typedef struct frnn_loss_result {  // 16 bytes of device memory
+  double loss_sum;                 // nats, summed over the rows that count
+  int64_t rows;                    // rows that count: those whose target is not ignore_index
+} frnn_loss_result;
+
+// Softmax and cross-entropy in one pass over each row, with the row's maximum taken off first.
+// dlogits = scale * (softmax(logits) - onehot(target)); 0 in ignored rows. A target outside [0, V)
+// that is not ignore_index makes the loss and its row of dlogits NaN.
+typedef struct frnn_softmax_xent {
+  int64_t struct_bytes;
+  int64_t dtype;
+  int64_t N;
+  int64_t V;
+  int64_t logits;        // [N, V]
+  int64_t targets;       // int32 [N]
+  int64_t ignore_index;  // a value that targets may hold; -100 by custom
+  double scale;          // usually 1 / rows that count
+  int64_t dlogits;       // [N, V] =, optional; may be the memory of logits
+  int64_t result;        // device address of an frnn_loss_result, =
+  int64_t workspace;
+  int64_t workspace_bytes;  // at least 8 * N
+  int64_t stream;
+} frnn_softmax_xent;
+
+FRNN_API int frnn_softmax_xent_forward_backward(int64_t device, const frnn_softmax_xent* xent);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif  // FUSEDRNN_H_

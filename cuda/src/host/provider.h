@@ -1,0 +1,72 @@
+// What a backend implements. The door (door.cpp) checks every argument and handle, then calls the
+// provider; so a provider may rely on: non-null required addresses, legal enums, sizes and flags,
+// workspace and reserve as large as the plan asks, T > 0 and B > 0 (N > 0) where work is to be done.
+//
+// libfusedrnn.so holds the door and the cpu provider. libfusedrnn_cuda.so and
+// libfusedrnn_emulated.so lie beside it and are opened when first asked for; each exports
+// `extern "C" frnn::Provider* frnn_provider_1()`.
+
+#ifndef FUSEDRNN_SRC_HOST_PROVIDER_H_
+#define FUSEDRNN_SRC_HOST_PROVIDER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "fusedrnn.h"
+#include "host/status.h"
+
+namespace frnn {
+
+class Device {
+ public:
+  virtual ~Device() = default;
+
+  virtual std::string describe() = 0;  // one JSON object
+  virtual Status set(const std::string& key, int64_t value) = 0;
+  virtual Status counter(const std::string& key, int64_t* value) = 0;
+  virtual Status synchronize() = 0;
+
+  virtual Status alloc(int64_t bytes, int64_t* address) = 0;  // bytes > 0
+  virtual Status free(int64_t address) = 0;                   // address != 0
+  virtual Status copy(int64_t destination, int64_t source, int64_t bytes, int64_t kind,
+                      int64_t stream) = 0;
+  virtual Status fill(int64_t address, int byte_value, int64_t bytes, int64_t stream) = 0;
+
+  virtual Status stream_create(int64_t* stream) = 0;
+  virtual Status stream_destroy(int64_t stream) = 0;
+  virtual Status stream_synchronize(int64_t stream) = 0;
+  virtual Status stream_wait(int64_t stream, int64_t event) = 0;
+  virtual Status event_create(int64_t* event) = 0;
+  virtual Status event_destroy(int64_t event) = 0;
+  virtual Status event_record(int64_t event, int64_t stream) = 0;
+  virtual Status event_synchronize(int64_t event) = 0;
+  virtual Status event_done(int64_t event, int64_t* done) = 0;
+  virtual Status event_elapsed_us(int64_t start, int64_t end, double* us) = 0;
+
+  virtual Status rnn_forward(const frnn_rnn& rnn) = 0;
+  virtual Status rnn_backward(const frnn_rnn& rnn) = 0;
+  virtual Status clip_by_global_norm(const frnn_clip& clip) = 0;
+  virtual Status optimizer_step(const frnn_optimizer& optimizer) = 0;
+  virtual Status linear_forward(const frnn_linear& linear) = 0;
+  virtual Status linear_backward(const frnn_linear& linear) = 0;
+  virtual Status embedding_forward(const frnn_embedding& embedding) = 0;
+  virtual Status embedding_backward(const frnn_embedding& embedding) = 0;
+  virtual Status softmax_xent_forward_backward(const frnn_softmax_xent& xent) = 0;
+};
+
+class Provider {
+ public:
+  virtual ~Provider() = default;
+  virtual std::string build_info() = 0;  // one JSON object
+  virtual Status device_count(int64_t* count) = 0;
+  virtual Status open(int64_t ordinal, std::unique_ptr<Device>* device) = 0;
+};
+
+Provider& cpu_provider();  // cuda/src/cpu/
+
+}  // namespace frnn
+
+extern "C" FRNN_API frnn::Provider* frnn_provider_1();  // in each provider library
+
+#endif  // FUSEDRNN_SRC_HOST_PROVIDER_H_
