@@ -59,6 +59,8 @@ class Provider {
  public:
   virtual ~Provider() = default;
   virtual std::string build_info() = 0;  // one JSON object
+  // Keys as in frnn_set_option; a provider passes over keys of other providers.
+  virtual Status set_option(const std::string& key, const std::string& value) = 0;
   virtual Status device_count(int64_t* count) = 0;
   virtual Status open(int64_t ordinal, std::unique_ptr<Device>* device) = 0;
 };
