@@ -48,9 +48,9 @@ typedef enum frnn_status {
   FRNN_WORKSPACE_TOO_SMALL = 3,  // workspace_bytes or reserve_bytes below what the call needs
   FRNN_UNAVAILABLE = 4,          // the backend, device or a library it needs is not there
   FRNN_OUT_OF_MEMORY = 5,
-  FRNN_DEVICE_ERROR = 6,         // the device or its driver failed
+  FRNN_DEVICE_ERROR = 6,  // the device or its driver failed
   FRNN_BLAS_ERROR = 7,
-  FRNN_INTERNAL = 8              // a fault of this library
+  FRNN_INTERNAL = 8  // a fault of this library
 } frnn_status;
 
 typedef enum frnn_cell {
@@ -70,10 +70,10 @@ typedef enum frnn_dtype {
 } frnn_dtype;
 
 typedef enum frnn_flag {
-  FRNN_TRAINING = 1,         // forward fills `reserve` for a backward pass
-  FRNN_ACCUMULATE = 2,       // weight gradients are `+=` instead of `=`
-  FRNN_ALLOW_TF32 = 4,       // products may be rounded to TF32 (cuda only)
-  FRNN_SKIP_NONFINITE = 8    // an optimiser step does nothing where the clip result is not finite
+  FRNN_TRAINING = 1,       // forward fills `reserve` for a backward pass
+  FRNN_ACCUMULATE = 2,     // weight gradients are `+=` instead of `=`
+  FRNN_ALLOW_TF32 = 4,     // products may be rounded to TF32 (cuda only)
+  FRNN_SKIP_NONFINITE = 8  // an optimiser step does nothing where the clip result is not finite
 } frnn_flag;
 
 typedef enum frnn_copy_kind {
@@ -166,9 +166,9 @@ typedef struct frnn_rnn {
   int64_t h0;  // [B, H], optional: zero
   int64_t c0;  // [B, H], optional: zero; LSTM only
   // results of forward, read again by backward
-  int64_t y;        // [T, B, H] = h of every step
-  int64_t hT;       // [B, H] =, optional; may be the memory of h0 in a forward call without training
-  int64_t cT;       // [B, H] =, optional; LSTM only; may be the memory of c0 likewise
+  int64_t y;   // [T, B, H] = h of every step
+  int64_t hT;  // [B, H] =, optional; may be the memory of h0 in a forward call without training
+  int64_t cT;  // [B, H] =, optional; LSTM only; may be the memory of c0 likewise
   int64_t reserve;  // written by forward with FRNN_TRAINING, read by backward
   int64_t reserve_bytes;
   int64_t workspace;  // scratch of one call
@@ -190,12 +190,13 @@ typedef struct frnn_rnn {
 } frnn_rnn;
 
 typedef struct frnn_rnn_sizes {
-  int64_t reserve_bytes;             // with FRNN_TRAINING; 0 without
+  int64_t reserve_bytes;  // with FRNN_TRAINING; 0 without
   int64_t forward_workspace_bytes;
   int64_t backward_workspace_bytes;
 } frnn_rnn_sizes;
 
-// Needs no device: `backend` is a name as in frnn_device_open. Reads cell, dtype, flags, T, B, I, H.
+// Needs no device: `backend` is a name as in frnn_device_open. Reads cell, dtype, flags, T, B, I,
+// H.
 FRNN_API int frnn_rnn_bytes(const char* backend, const frnn_rnn* rnn, frnn_rnn_sizes* sizes);
 FRNN_API int frnn_rnn_forward(int64_t device, const frnn_rnn* rnn);
 FRNN_API int frnn_rnn_backward(int64_t device, const frnn_rnn* rnn);
@@ -230,10 +231,10 @@ typedef struct frnn_clip_result {  // 24 bytes of device memory
 typedef struct frnn_clip {
   int64_t struct_bytes;
   int64_t dtype;
-  int64_t table;   // device
-  int64_t chunks;  // as frnn_table_bytes answered
-  int64_t list;    // which list to measure
-  int64_t scale;   // 1: multiply the list in place by the coefficient; 0: measure only
+  int64_t table;    // device
+  int64_t chunks;   // as frnn_table_bytes answered
+  int64_t list;     // which list to measure
+  int64_t scale;    // 1: multiply the list in place by the coefficient; 0: measure only
   double max_norm;  // > 0; infinity measures without clipping
   int64_t result;   // device address of an frnn_clip_result
   int64_t workspace;
@@ -245,14 +246,14 @@ FRNN_API int frnn_clip_by_global_norm(int64_t device, const frnn_clip* clip);
 
 typedef struct frnn_optimizer {
   int64_t struct_bytes;
-  int64_t kind;    // frnn_optimizer_kind
+  int64_t kind;  // frnn_optimizer_kind
   int64_t dtype;
-  int64_t flags;   // FRNN_SKIP_NONFINITE (needs `clip`)
-  int64_t table;   // device; lists: SGD 3 (state: velocity), ADAGRAD 3, ADAM 4 (states: m, v)
+  int64_t flags;  // FRNN_SKIP_NONFINITE (needs `clip`)
+  int64_t table;  // device; lists: SGD 3 (state: velocity), ADAGRAD 3, ADAM 4 (states: m, v)
   int64_t chunks;
   double learning_rate;
-  double beta1;         // SGD: momentum; ADAM: 0.9 as published
-  double beta2;         // ADAM: 0.999 as published
+  double beta1;  // SGD: momentum; ADAM: 0.9 as published
+  double beta2;  // ADAM: 0.999 as published
   double epsilon;
   double weight_decay;  // L2: g += weight_decay * p, after clipping
   int64_t step;         // 1 for the first step
@@ -273,10 +274,10 @@ typedef struct frnn_linear {
   int64_t N;
   int64_t I;
   int64_t O;
-  int64_t x;  // [N, I]
-  int64_t w;  // [O, I]
-  int64_t b;  // [O], optional: zero
-  int64_t y;  // [N, O] =
+  int64_t x;   // [N, I]
+  int64_t w;   // [O, I]
+  int64_t b;   // [O], optional: zero
+  int64_t y;   // [N, O] =
   int64_t dy;  // [N, O]
   int64_t dx;  // [N, I] =, optional
   int64_t dw;  // [O, I], optional
@@ -297,7 +298,7 @@ FRNN_API int frnn_linear_backward(int64_t device, const frnn_linear* linear);
 typedef struct frnn_embedding {
   int64_t struct_bytes;
   int64_t dtype;
-  int64_t flags;   // FRNN_ACCUMULATE
+  int64_t flags;  // FRNN_ACCUMULATE
   int64_t N;
   int64_t V;
   int64_t E;

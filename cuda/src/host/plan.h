@@ -13,13 +13,15 @@ namespace frnn {
 constexpr int64_t gates_of(int64_t cell) {
   return cell == FRNN_LSTM ? 4 : (cell == FRNN_GRU || cell == FRNN_GRU_RESET_BEFORE) ? 3 : 1;
 }
-constexpr int64_t align_256(int64_t bytes) { return (bytes + 255) / 256 * 256; }
+constexpr int64_t align_256(int64_t bytes) {
+  return (bytes + 255) / 256 * 256;
+}
 constexpr int64_t bytes_of(int64_t dtype) {
   return dtype == FRNN_F64 ? 8 : (dtype == FRNN_BF16 || dtype == FRNN_F16) ? 2 : 4;
 }
 
-// gpu_plan.cpp (cuda and emulated) and cpu_plan.cpp; both are linked into libfusedrnn.so and gpu_plan
-// into the provider libraries.
+// gpu_plan.cpp (cuda and emulated) and cpu_plan.cpp; both are linked into libfusedrnn.so and
+// gpu_plan into the provider libraries.
 frnn_rnn_sizes gpu_rnn_sizes(const frnn_rnn& rnn);
 frnn_rnn_sizes cpu_rnn_sizes(const frnn_rnn& rnn);
 int64_t gpu_linear_workspace_bytes(const frnn_linear& linear);

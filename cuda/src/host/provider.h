@@ -1,6 +1,7 @@
 // What a backend implements. The door (door.cpp) checks every argument and handle, then calls the
 // provider; so a provider may rely on: non-null required addresses, legal enums, sizes and flags,
-// workspace and reserve as large as the plan asks, T > 0 and B > 0 (N > 0) where work is to be done.
+// workspace and reserve as large as the plan asks, T > 0 and B > 0 (N > 0) where work is to be
+// done.
 //
 // libfusedrnn.so holds the door and the cpu provider. libfusedrnn_cuda.so and
 // libfusedrnn_emulated.so lie beside it and are opened when first asked for; each exports

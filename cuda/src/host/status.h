@@ -26,9 +26,9 @@ std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)
 }  // namespace frnn
 
 // Returns the status of `expression` from the enclosing function unless it is a success.
-#define FRNN_TRY(expression)                          \
-  do {                                                \
-    ::frnn::Status frnn_try_status = (expression);    \
+#define FRNN_TRY(expression)                           \
+  do {                                                 \
+    ::frnn::Status frnn_try_status = (expression);     \
     if (!frnn_try_status.ok()) return frnn_try_status; \
   } while (0)
 

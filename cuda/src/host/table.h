@@ -1,9 +1,9 @@
 // The device form of frnn_tensors, read by clipping and optimiser kernels on every backend.
 //
 // Layout at the table's address: a TableHeader; then `chunks` Chunk records; then
-// lists * count addresses, list-major. A chunk covers at most kChunkElements elements of one tensor;
-// tensors are cut in order, so chunk numbers, and with them the order of summation, depend on
-// nothing but the lengths.
+// lists * count addresses, list-major. A chunk covers at most kChunkElements elements of one
+// tensor; tensors are cut in order, so chunk numbers, and with them the order of summation, depend
+// on nothing but the lengths.
 
 #ifndef FUSEDRNN_SRC_HOST_TABLE_H_
 #define FUSEDRNN_SRC_HOST_TABLE_H_

@@ -1,0 +1,435 @@
+// The C door: finds the device, checks the arguments, turns a Status into a code and a text, and
+// lets nothing throw into the caller.
+
+#include <exception>
+#include <new>
+#include <string>
+
+#include "fusedrnn.h"
+#include "host/empty.h"
+#include "host/registry.h"
+#include "host/table_image.h"
+#include "host/validate.h"
+
+#ifndef FRNN_VERSION
+#error "the build defines FRNN_VERSION"
+#endif
+
+namespace frnn {
+namespace {
+
+// Texts handed out as const char* live until the thread's next call of the same kind.
+thread_local std::string last_error;
+thread_local std::string description;
+
+int finish(Status status) {
+  if (status.ok()) return FRNN_OK;
+  last_error = std::move(status.text);
+  return status.code;
+}
+
+template <typename Body>
+int guarded(const char* operation, Body body) {
+  try {
+    return finish(body());
+  } catch (const std::bad_alloc&) {
+    return finish(
+        Status::fail(FRNN_OUT_OF_MEMORY, format("%s: the host is out of memory", operation)));
+  } catch (const std::exception& error) {
+    return finish(Status::fail(FRNN_INTERNAL, format("%s: %s", operation, error.what())));
+  } catch (...) {
+    return finish(Status::fail(FRNN_INTERNAL, format("%s: unknown failure", operation)));
+  }
+}
+
+template <typename Body>
+int on_device(const char* operation, int64_t handle, Body body) {
+  return guarded(operation, [&]() -> Status {
+    std::shared_ptr<OpenDevice> open;
+    FRNN_TRY(find_device(handle, &open));
+    return body(*open->device, open->backend);
+  });
+}
+
+// A compute call: the struct is copied, checked, then handed on.
+template <typename Struct, typename Check, typename Work>
+int operate(const char* operation, const char* type, int64_t handle, const Struct* given,
+            Check check, Work work) {
+  return on_device(operation, handle, [&](Device& d, const std::string& backend) -> Status {
+    Struct args;
+    FRNN_TRY(load(type, given, &args));
+    FRNN_TRY(check(args, backend));
+    return work(d, args);
+  });
+}
+
+// The output address of an int64 or double result.
+Status need(const char* what, const void* address) {
+  if (address != nullptr) return Status::success();
+  return Status::fail(FRNN_INVALID_ARGUMENT, format("%s: expected an address, got null", what));
+}
+
+Status at_least_zero(const char* what, int64_t value) {
+  if (value >= 0) return Status::success();
+  return Status::fail(FRNN_INVALID_ARGUMENT, format("%s: expected at least 0, got %lld", what,
+                                                    static_cast<long long>(value)));
+}
+
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out + "\"";
+}
+
+std::string build_info() {
+  std::string out = "{\"version\": " + quoted(FRNN_VERSION) +
+                    ", \"compiler\": " + quoted("g++-compatible " __VERSION__);
+  for (const char* const backend : {"cpu", "emulated", "cuda"}) {
+    Provider* provider = nullptr;
+    const Status found = find_provider(backend, &provider);
+    out += std::string(", \"") + backend + "\": ";
+    out += found.ok() ? provider->build_info() : "{\"unavailable\": " + quoted(found.text) + "}";
+  }
+  return out + "}";
+}
+
+}  // namespace
+}  // namespace frnn
+
+using frnn::Device;
+using frnn::Pass;
+using frnn::Status;
+
+const char* frnn_version(void) {
+  return FRNN_VERSION;
+}
+
+const char* frnn_build_info(void) {
+  const int code = frnn::guarded("frnn_build_info", [] {
+    frnn::description = frnn::build_info();
+    return Status::success();
+  });
+  return code == FRNN_OK ? frnn::description.c_str() : nullptr;
+}
+
+const char* frnn_last_error(void) {
+  return frnn::last_error.c_str();
+}
+
+int frnn_set_option(const char* key, const char* value) {
+  return frnn::guarded("frnn_set_option", [&]() -> Status {
+    FRNN_TRY(frnn::need("key", key));
+    FRNN_TRY(frnn::need("value", value));
+    return frnn::set_provider_option(key, value);
+  });
+}
+
+int frnn_device_count(const char* backend, int64_t* count) {
+  return frnn::guarded("frnn_device_count", [&]() -> Status {
+    FRNN_TRY(frnn::need("backend", backend));
+    FRNN_TRY(frnn::need("count", count));
+    frnn::Provider* provider = nullptr;
+    FRNN_TRY(frnn::find_provider(backend, &provider));
+    return provider->device_count(count);
+  });
+}
+
+int frnn_device_open(const char* backend, int64_t ordinal, int64_t* device) {
+  return frnn::guarded("frnn_device_open", [&]() -> Status {
+    FRNN_TRY(frnn::need("backend", backend));
+    FRNN_TRY(frnn::need("device", device));
+    return frnn::open_device(backend, ordinal, device);
+  });
+}
+
+int frnn_device_close(int64_t device) {
+  return frnn::guarded("frnn_device_close", [&] { return frnn::close_device(device); });
+}
+
+const char* frnn_device_describe(int64_t device) {
+  const int code = frnn::on_device("frnn_device_describe", device, [](Device& d, const auto&) {
+    frnn::description = d.describe();
+    return Status::success();
+  });
+  return code == FRNN_OK ? frnn::description.c_str() : nullptr;
+}
+
+int frnn_device_set(int64_t device, const char* key, int64_t value) {
+  return frnn::on_device("frnn_device_set", device, [&](Device& d, const auto&) -> Status {
+    FRNN_TRY(frnn::need("key", key));
+    return d.set(key, value);
+  });
+}
+
+int frnn_device_counter(int64_t device, const char* key, int64_t* value) {
+  return frnn::on_device("frnn_device_counter", device, [&](Device& d, const auto&) -> Status {
+    FRNN_TRY(frnn::need("key", key));
+    FRNN_TRY(frnn::need("value", value));
+    return d.counter(key, value);
+  });
+}
+
+int frnn_device_synchronize(int64_t device) {
+  return frnn::on_device("frnn_device_synchronize", device,
+                         [](Device& d, const auto&) { return d.synchronize(); });
+}
+
+int frnn_alloc(int64_t device, int64_t bytes, int64_t* address) {
+  return frnn::on_device("frnn_alloc", device, [&](Device& d, const auto&) -> Status {
+    FRNN_TRY(frnn::need("address", address));
+    FRNN_TRY(frnn::at_least_zero("bytes", bytes));
+    *address = 0;
+    return bytes == 0 ? Status::success() : d.alloc(bytes, address);
+  });
+}
+
+int frnn_free(int64_t device, int64_t address) {
+  return frnn::on_device("frnn_free", device, [&](Device& d, const auto&) {
+    return address == 0 ? Status::success() : d.free(address);
+  });
+}
+
+int frnn_copy(int64_t device, int64_t destination, int64_t source, int64_t bytes, int64_t kind,
+              int64_t stream) {
+  return frnn::on_device("frnn_copy", device, [&](Device& d, const auto&) -> Status {
+    FRNN_TRY(frnn::at_least_zero("bytes", bytes));
+    if (kind < FRNN_HOST_TO_DEVICE || kind > FRNN_DEVICE_TO_DEVICE) {
+      return Status::fail(FRNN_INVALID_ARGUMENT,
+                          frnn::format("kind: expected an frnn_copy_kind from 0 to 2, got %lld",
+                                       static_cast<long long>(kind)));
+    }
+    if (bytes == 0) return Status::success();
+    FRNN_TRY(frnn::need("destination", reinterpret_cast<const void*>(destination)));
+    FRNN_TRY(frnn::need("source", reinterpret_cast<const void*>(source)));
+    return d.copy(destination, source, bytes, kind, stream);
+  });
+}
+
+int frnn_fill(int64_t device, int64_t address, int64_t byte_value, int64_t bytes, int64_t stream) {
+  return frnn::on_device("frnn_fill", device, [&](Device& d, const auto&) -> Status {
+    FRNN_TRY(frnn::at_least_zero("bytes", bytes));
+    if (byte_value < 0 || byte_value > 255) {
+      return Status::fail(FRNN_INVALID_ARGUMENT,
+                          frnn::format("byte_value: expected 0 to 255, got %lld",
+                                       static_cast<long long>(byte_value)));
+    }
+    if (bytes == 0) return Status::success();
+    FRNN_TRY(frnn::need("address", reinterpret_cast<const void*>(address)));
+    return d.fill(address, static_cast<int>(byte_value), bytes, stream);
+  });
+}
+
+int frnn_stream_create(int64_t device, int64_t* stream) {
+  return frnn::on_device("frnn_stream_create", device, [&](Device& d, const auto&) -> Status {
+    FRNN_TRY(frnn::need("stream", stream));
+    return d.stream_create(stream);
+  });
+}
+
+int frnn_stream_destroy(int64_t device, int64_t stream) {
+  return frnn::on_device("frnn_stream_destroy", device, [&](Device& d, const auto&) {
+    return stream == 0 ? Status::success() : d.stream_destroy(stream);
+  });
+}
+
+int frnn_stream_synchronize(int64_t device, int64_t stream) {
+  return frnn::on_device("frnn_stream_synchronize", device,
+                         [&](Device& d, const auto&) { return d.stream_synchronize(stream); });
+}
+
+int frnn_stream_wait(int64_t device, int64_t stream, int64_t event) {
+  return frnn::on_device("frnn_stream_wait", device,
+                         [&](Device& d, const auto&) { return d.stream_wait(stream, event); });
+}
+
+int frnn_event_create(int64_t device, int64_t* event) {
+  return frnn::on_device("frnn_event_create", device, [&](Device& d, const auto&) -> Status {
+    FRNN_TRY(frnn::need("event", event));
+    return d.event_create(event);
+  });
+}
+
+int frnn_event_destroy(int64_t device, int64_t event) {
+  return frnn::on_device("frnn_event_destroy", device,
+                         [&](Device& d, const auto&) { return d.event_destroy(event); });
+}
+
+int frnn_event_record(int64_t device, int64_t event, int64_t stream) {
+  return frnn::on_device("frnn_event_record", device,
+                         [&](Device& d, const auto&) { return d.event_record(event, stream); });
+}
+
+int frnn_event_synchronize(int64_t device, int64_t event) {
+  return frnn::on_device("frnn_event_synchronize", device,
+                         [&](Device& d, const auto&) { return d.event_synchronize(event); });
+}
+
+int frnn_event_done(int64_t device, int64_t event, int64_t* done) {
+  return frnn::on_device("frnn_event_done", device, [&](Device& d, const auto&) -> Status {
+    FRNN_TRY(frnn::need("done", done));
+    return d.event_done(event, done);
+  });
+}
+
+int frnn_event_elapsed_us(int64_t device, int64_t start, int64_t end, double* us) {
+  return frnn::on_device("frnn_event_elapsed_us", device, [&](Device& d, const auto&) -> Status {
+    FRNN_TRY(frnn::need("us", us));
+    return d.event_elapsed_us(start, end, us);
+  });
+}
+
+int frnn_rnn_bytes(const char* backend, const frnn_rnn* rnn, frnn_rnn_sizes* sizes) {
+  return frnn::guarded("frnn_rnn_bytes", [&]() -> Status {
+    FRNN_TRY(frnn::need("backend", backend));
+    FRNN_TRY(frnn::need("sizes", sizes));
+    frnn_rnn args;
+    FRNN_TRY(frnn::load("frnn_rnn", rnn, &args));
+    FRNN_TRY(frnn::validate(args, Pass::kSizes, backend));
+    *sizes = frnn::rnn_sizes(args, backend);
+    return Status::success();
+  });
+}
+
+int frnn_rnn_forward(int64_t device, const frnn_rnn* rnn) {
+  return frnn::operate(
+      "frnn_rnn_forward", "frnn_rnn", device, rnn,
+      [](const frnn_rnn& args, const std::string& backend) {
+        return frnn::validate(args, Pass::kForward, backend);
+      },
+      [](Device& d, const frnn_rnn& args) {
+        return args.T == 0 || args.B == 0 ? frnn::empty_rnn_forward(d, args) : d.rnn_forward(args);
+      });
+}
+
+int frnn_rnn_backward(int64_t device, const frnn_rnn* rnn) {
+  return frnn::operate(
+      "frnn_rnn_backward", "frnn_rnn", device, rnn,
+      [](const frnn_rnn& args, const std::string& backend) {
+        return frnn::validate(args, Pass::kBackward, backend);
+      },
+      [](Device& d, const frnn_rnn& args) {
+        return args.T == 0 || args.B == 0 ? frnn::empty_rnn_backward(d, args)
+                                          : d.rnn_backward(args);
+      });
+}
+
+int frnn_table_bytes(const frnn_tensors* tensors, int64_t* bytes, int64_t* chunks) {
+  return frnn::guarded("frnn_table_bytes", [&]() -> Status {
+    FRNN_TRY(frnn::need("bytes", bytes));
+    FRNN_TRY(frnn::need("chunks", chunks));
+    frnn_tensors args;
+    FRNN_TRY(frnn::load("frnn_tensors", tensors, &args));
+    FRNN_TRY(frnn::validate(args));
+    frnn::table_bytes(args, bytes, chunks);
+    return Status::success();
+  });
+}
+
+int frnn_table_write(int64_t device, const frnn_tensors* tensors, int64_t table,
+                     int64_t table_bytes, int64_t stream) {
+  return frnn::on_device("frnn_table_write", device, [&](Device& d, const auto&) -> Status {
+    frnn_tensors args;
+    FRNN_TRY(frnn::load("frnn_tensors", tensors, &args));
+    FRNN_TRY(frnn::validate(args));
+    FRNN_TRY(frnn::need("table", reinterpret_cast<const void*>(table)));
+    std::vector<char> image;
+    FRNN_TRY(frnn::table_image(args, &image));
+    const int64_t needed = static_cast<int64_t>(image.size());
+    if (table_bytes < needed) {
+      return Status::fail(
+          FRNN_WORKSPACE_TOO_SMALL,
+          frnn::format("table_bytes: expected at least %lld bytes for these tensors, got %lld",
+                       static_cast<long long>(needed), static_cast<long long>(table_bytes)));
+    }
+    FRNN_TRY(d.copy(table, reinterpret_cast<int64_t>(image.data()), needed, FRNN_HOST_TO_DEVICE,
+                    stream));
+    return d.stream_synchronize(stream);
+  });
+}
+
+int frnn_clip_by_global_norm(int64_t device, const frnn_clip* clip) {
+  return frnn::operate(
+      "frnn_clip_by_global_norm", "frnn_clip", device, clip,
+      [](const frnn_clip& args, const std::string&) { return frnn::validate(args); },
+      [](Device& d, const frnn_clip& args) {
+        return args.chunks == 0 ? frnn::empty_clip(d, args) : d.clip_by_global_norm(args);
+      });
+}
+
+int frnn_optimizer_step(int64_t device, const frnn_optimizer* optimizer) {
+  return frnn::operate(
+      "frnn_optimizer_step", "frnn_optimizer", device, optimizer,
+      [](const frnn_optimizer& args, const std::string&) { return frnn::validate(args); },
+      [](Device& d, const frnn_optimizer& args) {
+        return args.chunks == 0 ? Status::success() : d.optimizer_step(args);
+      });
+}
+
+int frnn_linear_bytes(const char* backend, const frnn_linear* linear, int64_t* workspace_bytes) {
+  return frnn::guarded("frnn_linear_bytes", [&]() -> Status {
+    FRNN_TRY(frnn::need("backend", backend));
+    FRNN_TRY(frnn::need("workspace_bytes", workspace_bytes));
+    frnn_linear args;
+    FRNN_TRY(frnn::load("frnn_linear", linear, &args));
+    FRNN_TRY(frnn::validate(args, Pass::kSizes, backend));
+    *workspace_bytes = frnn::linear_workspace_bytes(args, backend);
+    return Status::success();
+  });
+}
+
+int frnn_linear_forward(int64_t device, const frnn_linear* linear) {
+  return frnn::operate(
+      "frnn_linear_forward", "frnn_linear", device, linear,
+      [](const frnn_linear& args, const std::string& backend) {
+        return frnn::validate(args, Pass::kForward, backend);
+      },
+      [](Device& d, const frnn_linear& args) {
+        return args.N == 0 ? Status::success() : d.linear_forward(args);
+      });
+}
+
+int frnn_linear_backward(int64_t device, const frnn_linear* linear) {
+  return frnn::operate(
+      "frnn_linear_backward", "frnn_linear", device, linear,
+      [](const frnn_linear& args, const std::string& backend) {
+        return frnn::validate(args, Pass::kBackward, backend);
+      },
+      [](Device& d, const frnn_linear& args) {
+        return args.N == 0 ? frnn::empty_linear_backward(d, args) : d.linear_backward(args);
+      });
+}
+
+int frnn_embedding_forward(int64_t device, const frnn_embedding* embedding) {
+  return frnn::operate(
+      "frnn_embedding_forward", "frnn_embedding", device, embedding,
+      [](const frnn_embedding& args, const std::string&) {
+        return frnn::validate(args, Pass::kForward);
+      },
+      [](Device& d, const frnn_embedding& args) {
+        return args.N == 0 ? Status::success() : d.embedding_forward(args);
+      });
+}
+
+int frnn_embedding_backward(int64_t device, const frnn_embedding* embedding) {
+  return frnn::operate(
+      "frnn_embedding_backward", "frnn_embedding", device, embedding,
+      [](const frnn_embedding& args, const std::string&) {
+        return frnn::validate(args, Pass::kBackward);
+      },
+      [](Device& d, const frnn_embedding& args) {
+        return args.N == 0 ? frnn::empty_embedding_backward(d, args) : d.embedding_backward(args);
+      });
+}
+
+int frnn_softmax_xent_forward_backward(int64_t device, const frnn_softmax_xent* xent) {
+  return frnn::operate(
+      "frnn_softmax_xent_forward_backward", "frnn_softmax_xent", device, xent,
+      [](const frnn_softmax_xent& args, const std::string&) { return frnn::validate(args); },
+      [](Device& d, const frnn_softmax_xent& args) {
+        return args.N == 0 ? frnn::empty_softmax_xent(d, args)
+                           : d.softmax_xent_forward_backward(args);
+      });
+}

@@ -1,0 +1,61 @@
+#include "host/empty.h"
+
+#include "host/plan.h"
+
+namespace frnn {
+namespace {
+
+// target = source, or zero where there is no source. A target of 0 or of no bytes is left out.
+Status carry(Device& device, int64_t target, int64_t source, int64_t bytes, int64_t stream) {
+  if (target == 0 || target == source || bytes == 0) return Status::success();
+  if (source == 0) return device.fill(target, 0, bytes, stream);
+  return device.copy(target, source, bytes, FRNN_DEVICE_TO_DEVICE, stream);
+}
+
+Status clear(Device& device, int64_t target, int64_t bytes, int64_t flags, int64_t stream) {
+  if ((flags & FRNN_ACCUMULATE) != 0) return Status::success();
+  return carry(device, target, 0, bytes, stream);
+}
+
+}  // namespace
+
+Status empty_rnn_forward(Device& device, const frnn_rnn& rnn) {
+  const int64_t state = rnn.B * rnn.H * bytes_of(rnn.dtype);
+  FRNN_TRY(carry(device, rnn.hT, rnn.h0, state, rnn.stream));
+  return carry(device, rnn.cT, rnn.c0, state, rnn.stream);
+}
+
+Status empty_rnn_backward(Device& device, const frnn_rnn& rnn) {
+  const int64_t element = bytes_of(rnn.dtype);
+  const int64_t state = rnn.B * rnn.H * element;
+  const int64_t rows = gates_of(rnn.cell) * rnn.H;
+  FRNN_TRY(carry(device, rnn.dh0, rnn.dhT, state, rnn.stream));
+  FRNN_TRY(carry(device, rnn.dc0, rnn.dcT, state, rnn.stream));
+  FRNN_TRY(clear(device, rnn.dw_ih, rows * rnn.I * element, rnn.flags, rnn.stream));
+  FRNN_TRY(clear(device, rnn.dw_hh, rows * rnn.H * element, rnn.flags, rnn.stream));
+  FRNN_TRY(clear(device, rnn.db_ih, rows * element, rnn.flags, rnn.stream));
+  return clear(device, rnn.db_hh, rows * element, rnn.flags, rnn.stream);
+}
+
+Status empty_linear_backward(Device& device, const frnn_linear& linear) {
+  const int64_t element = bytes_of(linear.dtype);
+  FRNN_TRY(clear(device, linear.dw, linear.O * linear.I * element, linear.flags, linear.stream));
+  return clear(device, linear.db, linear.O * element, linear.flags, linear.stream);
+}
+
+Status empty_embedding_backward(Device& device, const frnn_embedding& embedding) {
+  return clear(device, embedding.dtable, embedding.V * embedding.E * bytes_of(embedding.dtype),
+               embedding.flags, embedding.stream);
+}
+
+Status empty_softmax_xent(Device& device, const frnn_softmax_xent& xent) {
+  return device.fill(xent.result, 0, sizeof(frnn_loss_result), xent.stream);
+}
+
+Status empty_clip(Device& device, const frnn_clip& clip) {
+  static const frnn_clip_result kNothing = {0.0, 1.0, 1};
+  return device.copy(clip.result, reinterpret_cast<int64_t>(&kNothing), sizeof(kNothing),
+                     FRNN_HOST_TO_DEVICE, clip.stream);
+}
+
+}  // namespace frnn

@@ -1,0 +1,20 @@
+// Calls with no work to do (T, B or N is 0, or no chunk): their results follow from the inputs by
+// copies and fills alone, so that no kernel needs a case for them.
+
+#ifndef FUSEDRNN_SRC_HOST_EMPTY_H_
+#define FUSEDRNN_SRC_HOST_EMPTY_H_
+
+#include "host/provider.h"
+
+namespace frnn {
+
+Status empty_rnn_forward(Device& device, const frnn_rnn& rnn);
+Status empty_rnn_backward(Device& device, const frnn_rnn& rnn);
+Status empty_linear_backward(Device& device, const frnn_linear& linear);
+Status empty_embedding_backward(Device& device, const frnn_embedding& embedding);
+Status empty_softmax_xent(Device& device, const frnn_softmax_xent& xent);
+Status empty_clip(Device& device, const frnn_clip& clip);
+
+}  // namespace frnn
+
+#endif  // FUSEDRNN_SRC_HOST_EMPTY_H_

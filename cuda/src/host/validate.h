@@ -1,0 +1,51 @@
+// Checks of argument structs, made by the door before any provider sees them. Every failure names
+// the field, what was expected, what came and how to mend it.
+
+#ifndef FUSEDRNN_SRC_HOST_VALIDATE_H_
+#define FUSEDRNN_SRC_HOST_VALIDATE_H_
+
+#include <cstring>
+
+#include "fusedrnn.h"
+#include "host/status.h"
+
+namespace frnn {
+
+// Copies a caller's struct into `out`: an older caller's shorter struct reads as zero in the fields
+// that it lacks.
+template <typename Struct>
+Status load(const char* name, const Struct* given, Struct* out) {
+  if (given == nullptr) {
+    return Status::fail(FRNN_INVALID_ARGUMENT, format("%s: expected an address, got null", name));
+  }
+  const int64_t known = static_cast<int64_t>(sizeof(Struct));
+  if (given->struct_bytes < 8 || given->struct_bytes > known || given->struct_bytes % 8 != 0) {
+    return Status::fail(
+        FRNN_INVALID_ARGUMENT,
+        format("%s.struct_bytes: expected a multiple of 8 from 8 to %lld, got %lld: set it to "
+               "sizeof(%s), and use the header that belongs to this library (%s)",
+               name, static_cast<long long>(known), static_cast<long long>(given->struct_bytes),
+               name, frnn_version()));
+  }
+  *out = Struct{};
+  std::memcpy(out, given, static_cast<size_t>(given->struct_bytes));
+  return Status::success();
+}
+
+enum class Pass { kSizes, kForward, kBackward };
+
+// `backend` chooses the plan that reserve and workspace are held against.
+Status validate(const frnn_rnn& rnn, Pass pass, const std::string& backend);
+Status validate(const frnn_linear& linear, Pass pass, const std::string& backend);
+Status validate(const frnn_embedding& embedding, Pass pass);
+Status validate(const frnn_softmax_xent& xent);
+Status validate(const frnn_clip& clip);
+Status validate(const frnn_optimizer& optimizer);
+Status validate(const frnn_tensors& tensors);
+
+frnn_rnn_sizes rnn_sizes(const frnn_rnn& rnn, const std::string& backend);
+int64_t linear_workspace_bytes(const frnn_linear& linear, const std::string& backend);
+
+}  // namespace frnn
+
+#endif  // FUSEDRNN_SRC_HOST_VALIDATE_H_
