@@ -1,0 +1,86 @@
+// The seam, host side: memory, streams, events and launches of one device. Written once by its
+// callers, there twice: over the CUDA runtime (cuda_host.h) and over the emulated machine
+// (emulated_host.h, chosen by FRNN_EMULATED). Both define
+//
+//   class Context                        one opened device; any thread may use it
+//     static Status device_count(int64_t* count)    0 where there is no driver or device
+//     static Status open(int64_t ordinal, std::unique_ptr<Context>* context)
+//     const Properties& properties() const
+//     Status activate()                  makes it the calling thread's device, for libraries that
+//                                        ask for the current one (cuBLAS); the calls below do so too
+//     Status synchronize()
+//     Status alloc(int64_t bytes, int64_t* address)  aligned to 256 bytes; fresh memory is not
+//                                        cleared (emulated: filled with 0xFF bytes, which are NaN)
+//     Status free(int64_t address)       waits for the device first
+//     Status copy(int64_t destination, int64_t source, int64_t bytes, int64_t kind, Stream stream)
+//     Status fill(int64_t address, int byte_value, int64_t bytes, Stream stream)
+//     Status stream_create(Stream*), stream_destroy(Stream), stream_synchronize(Stream),
+//            stream_wait(Stream, Event)  an event never recorded is no wait
+//     Status event_create(Event*), event_destroy(Event), event_record(Event, Stream),
+//            event_synchronize(Event), event_done(Event, bool*),
+//            event_elapsed_us(Event start, Event end, double*)
+//     template <class Args> Status launch(const char* name, void (*kernel)(Args), const Grid& grid,
+//                                         Stream stream, const Args& args)
+//     template <class Args> Status resident_blocks(void (*kernel)(Args), const Grid& grid,
+//                                                  int* per_multiprocessor)
+//     Status counter(const std::string& key, int64_t* value)
+//     Status set(const std::string& key, int64_t value)
+//     void count_gemm()                  for the callers of BLAS
+//
+// Nothing but alloc, free, open and *_create allocates; nothing but free and *synchronize waits.
+// A zero-sized grid, copy or fill does nothing and is a success. `name` is for messages and must
+// be a literal. `kind` is an frnn_copy_kind.
+//
+// Errors of a launch itself (a bad configuration) come at once. What a kernel did wrong comes from
+// the next call that waits, and from every call after it: the device is then of no more use and
+// must be opened anew (emulated) or the process restarted (CUDA).
+
+#ifndef FUSEDRNN_SRC_MACHINE_HOST_H_
+#define FUSEDRNN_SRC_MACHINE_HOST_H_
+
+#include <cstdint>
+#include <string>
+
+#include "host/status.h"
+#include "machine/qualifiers.h"
+
+namespace frnn::machine {
+
+using Stream = int64_t;  // a cudaStream_t; 0 is the device's default stream
+using Event = int64_t;   // a cudaEvent_t
+
+struct Grid {
+  int64_t blocks = 0;
+  int threads = 0;             // in a block, 1 to 1024
+  int shared_bytes = 0;        // dynamic shared memory, in addition to FRNN_SHARED variables
+  bool cooperative = false;    // all blocks are alive at once; sync_grid is allowed
+};
+
+struct Properties {
+  std::string name;
+  int ordinal = 0;
+  int major = 0;  // compute capability
+  int minor = 0;
+  int multiprocessors = 0;
+  int threads_per_multiprocessor = 0;
+  int registers_per_multiprocessor = 0;
+  int64_t memory_bytes = 0;
+  int64_t l2_bytes = 0;
+  int64_t shared_bytes_per_multiprocessor = 0;
+  int64_t shared_bytes_per_block = 0;  // the most that a launch may ask for
+  int clock_khz = 0;
+  int driver_version = 0;   // CUDA's form, 13000 for 13.0; 0 where emulated
+  int runtime_version = 0;
+  bool cooperative = false;
+  bool emulated = false;
+};
+
+}  // namespace frnn::machine
+
+#if defined(FRNN_EMULATED)
+#include "machine/emulated_host.h"
+#else
+#include "machine/cuda_host.h"
+#endif
+
+#endif  // FUSEDRNN_SRC_MACHINE_HOST_H_
