@@ -15,12 +15,24 @@
 
 namespace frnn::machine {
 
-FRNN_DEVICE int block_index() { return static_cast<int>(blockIdx.x); }
-FRNN_DEVICE int block_count() { return static_cast<int>(gridDim.x); }
-FRNN_DEVICE int thread_index() { return static_cast<int>(threadIdx.x); }
-FRNN_DEVICE int thread_count() { return static_cast<int>(blockDim.x); }
-FRNN_DEVICE int lane_index() { return static_cast<int>(threadIdx.x) % kWarp; }
-FRNN_DEVICE int warp_index() { return static_cast<int>(threadIdx.x) / kWarp; }
+FRNN_DEVICE int block_index() {
+  return static_cast<int>(blockIdx.x);
+}
+FRNN_DEVICE int block_count() {
+  return static_cast<int>(gridDim.x);
+}
+FRNN_DEVICE int thread_index() {
+  return static_cast<int>(threadIdx.x);
+}
+FRNN_DEVICE int thread_count() {
+  return static_cast<int>(blockDim.x);
+}
+FRNN_DEVICE int lane_index() {
+  return static_cast<int>(threadIdx.x) % kWarp;
+}
+FRNN_DEVICE int warp_index() {
+  return static_cast<int>(threadIdx.x) / kWarp;
+}
 
 template <class T>
 FRNN_DEVICE T* dynamic_shared() {
@@ -28,10 +40,18 @@ FRNN_DEVICE T* dynamic_shared() {
   return reinterpret_cast<T*>(frnn_dynamic_shared);
 }
 
-FRNN_DEVICE void sync_block() { __syncthreads(); }
-FRNN_DEVICE bool sync_block_or(bool predicate) { return __syncthreads_or(predicate) != 0; }
-FRNN_DEVICE void sync_warp(unsigned mask = kAllLanes) { __syncwarp(mask); }
-FRNN_DEVICE void sync_grid() { cooperative_groups::this_grid().sync(); }
+FRNN_DEVICE void sync_block() {
+  __syncthreads();
+}
+FRNN_DEVICE bool sync_block_or(bool predicate) {
+  return __syncthreads_or(predicate) != 0;
+}
+FRNN_DEVICE void sync_warp(unsigned mask = kAllLanes) {
+  __syncwarp(mask);
+}
+FRNN_DEVICE void sync_grid() {
+  cooperative_groups::this_grid().sync();
+}
 
 // The lanes of the calling thread's warp that exist: all but in a block's short last warp.
 FRNN_DEVICE unsigned existing_lanes() {
@@ -55,9 +75,15 @@ template <class T>
 FRNN_DEVICE T shuffle_index(T value, int lane) {
   return __shfl_sync(existing_lanes(), value, lane);
 }
-FRNN_DEVICE unsigned ballot(bool predicate) { return __ballot_sync(existing_lanes(), predicate); }
-FRNN_DEVICE bool warp_any(bool predicate) { return __any_sync(existing_lanes(), predicate) != 0; }
-FRNN_DEVICE bool warp_all(bool predicate) { return __all_sync(existing_lanes(), predicate) != 0; }
+FRNN_DEVICE unsigned ballot(bool predicate) {
+  return __ballot_sync(existing_lanes(), predicate);
+}
+FRNN_DEVICE bool warp_any(bool predicate) {
+  return __any_sync(existing_lanes(), predicate) != 0;
+}
+FRNN_DEVICE bool warp_all(bool predicate) {
+  return __all_sync(existing_lanes(), predicate) != 0;
+}
 
 FRNN_DEVICE Float4 load4(const float* address) {
   const float4 v = *reinterpret_cast<const float4*>(address);
@@ -94,13 +120,17 @@ template <int Bytes>
 FRNN_DEVICE void copy_async(void* shared, const void* global) {
   copy_async_or_zero<Bytes>(shared, global, true);
 }
-FRNN_DEVICE void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+FRNN_DEVICE void copy_async_commit() {
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
 template <int Groups>
 FRNN_DEVICE void copy_async_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(Groups) : "memory");
 }
 
-FRNN_DEVICE void fence_device() { __threadfence(); }
+FRNN_DEVICE void fence_device() {
+  __threadfence();
+}
 
 namespace detail {
 

@@ -1,19 +1,21 @@
 // The seam, kernel side: everything that a kernel may ask of the machine it runs on.
 //
 // A kernel file includes this header and names no CUDA keyword, intrinsic or PTX of its own. nvcc
-// compiles it against thin inlines (cuda_device.h); g++ with FRNN_EMULATED defined compiles the same
-// file against the emulated machine (emulated_device.h). Both offer exactly this:
+// compiles it against thin inlines (cuda_device.h); g++ with FRNN_EMULATED defined compiles the
+// same file against the emulated machine (emulated_device.h). Both offer exactly this:
 //
 // Qualifiers
-//   FRNN_KERNEL void name(Args args)                 a kernel: one trivially copyable argument struct
-//   FRNN_KERNEL_BOUNDS(threads, blocks) void name()  the same with launch bounds: `threads` at most in
+//   FRNN_KERNEL void name(Args args)                 a kernel: one trivially copyable argument
+//   struct FRNN_KERNEL_BOUNDS(threads, blocks) void name()  the same with launch bounds: `threads`
+//   at most in
 //                                                    a block, `blocks` at least on a multiprocessor
 //   FRNN_DEVICE                                      a function called by kernels only
 //   FRNN_HOST_DEVICE                                 (qualifiers.h) a function for both sides
 //   FRNN_UNROLL                                      before a loop with a constant trip count
 //   FRNN_SHARED(name, type);                         an uninitialised variable of the block, as in
 //                                                    FRNN_SHARED(tile, float[32][33]); it must be
-//                                                    reached by every thread or by none that uses it
+//                                                    reached by every thread or by none that uses
+//                                                    it
 //
 // Place (all one-dimensional)
 //   int block_index(), block_count(), thread_index(), thread_count(), lane_index(), warp_index()
@@ -36,13 +38,13 @@
 // Asynchronous copies from global to shared memory: 4, 8 or 16 bytes, both ends aligned to it. What
 // was copied may be read only after copy_async_wait and, by other threads, a barrier thereafter.
 //   copy_async<Bytes>(void* shared, const void* global)
-//   copy_async_or_zero<Bytes>(void* shared, const void* global, bool valid)  zeros, not read, if not
-//   copy_async_commit()         closes a group of this thread's copies
+//   copy_async_or_zero<Bytes>(void* shared, const void* global, bool valid)  zeros, not read, if
+//   not copy_async_commit()         closes a group of this thread's copies
 //   copy_async_wait<Groups>()   waits until at most `Groups` of the newest groups are in flight
 //
 // Exchange between blocks that are alive together (cooperative launches, clusters): single words
-//   T load_relaxed(const T*), load_acquire(const T*); void store_relaxed(T*, T), store_release(T*, T)
-//   for 4 and 8 byte T; fence_device(). A poll loop must contain one of the loads.
+//   T load_relaxed(const T*), load_acquire(const T*); void store_relaxed(T*, T), store_release(T*,
+//   T) for 4 and 8 byte T; fence_device(). A poll loop must contain one of the loads.
 //   atomic_add(T*, T) for int, unsigned and unsigned long long: returns the old value.
 
 #ifndef FUSEDRNN_SRC_MACHINE_DEVICE_H_

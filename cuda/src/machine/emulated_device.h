@@ -46,8 +46,8 @@ void sync_block();
 bool sync_block_or(bool predicate);
 void sync_warp(unsigned mask);
 void sync_grid();
-// Hands over this lane's 8 bytes and answers those of `source`, or its own where `source` is outside
-// the warp.
+// Hands over this lane's 8 bytes and answers those of `source`, or its own where `source` is
+// outside the warp.
 uint64_t exchange(uint64_t word, int source);
 unsigned ballot(bool predicate);
 unsigned existing_lanes();
@@ -70,22 +70,42 @@ inline T exchange_as(T value, int source) {
 
 }  // namespace emulated
 
-inline int block_index() { return emulated::self->block; }
-inline int block_count() { return emulated::self->blocks; }
-inline int thread_index() { return emulated::self->thread; }
-inline int thread_count() { return emulated::self->threads; }
-inline int lane_index() { return thread_index() % kWarp; }
-inline int warp_index() { return thread_index() / kWarp; }
+inline int block_index() {
+  return emulated::self->block;
+}
+inline int block_count() {
+  return emulated::self->blocks;
+}
+inline int thread_index() {
+  return emulated::self->thread;
+}
+inline int thread_count() {
+  return emulated::self->threads;
+}
+inline int lane_index() {
+  return thread_index() % kWarp;
+}
+inline int warp_index() {
+  return thread_index() / kWarp;
+}
 
 template <class T>
 inline T* dynamic_shared() {
   return static_cast<T*>(emulated::dynamic_shared_memory());
 }
 
-inline void sync_block() { emulated::sync_block(); }
-inline bool sync_block_or(bool predicate) { return emulated::sync_block_or(predicate); }
-inline void sync_warp(unsigned mask = kAllLanes) { emulated::sync_warp(mask); }
-inline void sync_grid() { emulated::sync_grid(); }
+inline void sync_block() {
+  emulated::sync_block();
+}
+inline bool sync_block_or(bool predicate) {
+  return emulated::sync_block_or(predicate);
+}
+inline void sync_warp(unsigned mask = kAllLanes) {
+  emulated::sync_warp(mask);
+}
+inline void sync_grid() {
+  emulated::sync_grid();
+}
 
 template <class T>
 inline T shuffle_xor(T value, int lane_mask) {
@@ -103,8 +123,12 @@ template <class T>
 inline T shuffle_index(T value, int lane) {
   return emulated::exchange_as(value, lane % kWarp);
 }
-inline unsigned ballot(bool predicate) { return emulated::ballot(predicate); }
-inline bool warp_any(bool predicate) { return emulated::ballot(predicate) != 0; }
+inline unsigned ballot(bool predicate) {
+  return emulated::ballot(predicate);
+}
+inline bool warp_any(bool predicate) {
+  return emulated::ballot(predicate) != 0;
+}
 inline bool warp_all(bool predicate) {
   return emulated::ballot(predicate) == emulated::existing_lanes();
 }
@@ -133,13 +157,17 @@ template <int Bytes>
 inline void copy_async(void* shared, const void* global) {
   copy_async_or_zero<Bytes>(shared, global, true);
 }
-inline void copy_async_commit() { emulated::copy_async_commit(); }
+inline void copy_async_commit() {
+  emulated::copy_async_commit();
+}
 template <int Groups>
 inline void copy_async_wait() {
   emulated::copy_async_wait(Groups);
 }
 
-inline void fence_device() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+inline void fence_device() {
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
 
 template <class T>
 inline T load_relaxed(const T* address) {

@@ -3,8 +3,8 @@
 //
 // Streams are deferred: what is enqueued runs when something waits for it, and not before. So a
 // missing wait, or a buffer given back too early, shows every time instead of now and then.
-// Settings: "seed" fixes the order in which warps and blocks run; "workers" (1 or more) is the number
-// of OS threads that share the blocks of an ordinary launch: 1 makes a run repeat exactly.
+// Settings: "seed" fixes the order in which warps and blocks run; "workers" (1 or more) is the
+// number of OS threads that share the blocks of an ordinary launch: 1 makes a run repeat exactly.
 
 #ifndef FUSEDRNN_SRC_MACHINE_EMULATED_HOST_H_
 #define FUSEDRNN_SRC_MACHINE_EMULATED_HOST_H_

@@ -7,7 +7,8 @@
 //     static Status open(int64_t ordinal, std::unique_ptr<Context>* context)
 //     const Properties& properties() const
 //     Status activate()                  makes it the calling thread's device, for libraries that
-//                                        ask for the current one (cuBLAS); the calls below do so too
+//                                        ask for the current one (cuBLAS); the calls below do so
+//                                        too
 //     Status synchronize()
 //     Status alloc(int64_t bytes, int64_t* address)  aligned to 256 bytes; fresh memory is not
 //                                        cleared (emulated: filled with 0xFF bytes, which are NaN)
@@ -51,9 +52,9 @@ using Event = int64_t;   // a cudaEvent_t
 
 struct Grid {
   int64_t blocks = 0;
-  int threads = 0;             // in a block, 1 to 1024
-  int shared_bytes = 0;        // dynamic shared memory, in addition to FRNN_SHARED variables
-  bool cooperative = false;    // all blocks are alive at once; sync_grid is allowed
+  int threads = 0;           // in a block, 1 to 1024
+  int shared_bytes = 0;      // dynamic shared memory, in addition to FRNN_SHARED variables
+  bool cooperative = false;  // all blocks are alive at once; sync_grid is allowed
 };
 
 struct Properties {
@@ -69,7 +70,7 @@ struct Properties {
   int64_t shared_bytes_per_multiprocessor = 0;
   int64_t shared_bytes_per_block = 0;  // the most that a launch may ask for
   int clock_khz = 0;
-  int driver_version = 0;   // CUDA's form, 13000 for 13.0; 0 where emulated
+  int driver_version = 0;  // CUDA's form, 13000 for 13.0; 0 where emulated
   int runtime_version = 0;
   bool cooperative = false;
   bool emulated = false;

@@ -1,5 +1,6 @@
-// FRNN_HOST_DEVICE marks a function that runs on the host and on every kind of device: the cells and
-// their maths. Unlike device.h, this header may be included by plain C++ that has no device at all.
+// FRNN_HOST_DEVICE marks a function that runs on the host and on every kind of device: the cells
+// and their maths. Unlike device.h, this header may be included by plain C++ that has no device at
+// all.
 
 #ifndef FUSEDRNN_SRC_MACHINE_QUALIFIERS_H_
 #define FUSEDRNN_SRC_MACHINE_QUALIFIERS_H_
