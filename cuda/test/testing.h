@@ -46,7 +46,8 @@ class Random {
   template <typename E>
   std::vector<E> uniforms(int64_t count, double low, double high) {
     std::vector<E> values(static_cast<size_t>(count));
-    for (E& v : values) v = static_cast<E>(uniform(low, high));
+    for (E& v : values)
+      v = static_cast<E>(uniform(low, high));
     return values;
   }
 
@@ -57,27 +58,27 @@ class Random {
 }  // namespace testing
 }  // namespace frnn
 
-#define FRNN_CHECK(condition)                                                       \
-  do {                                                                              \
+#define FRNN_CHECK(condition)                                                           \
+  do {                                                                                  \
     if (!(condition)) ::frnn::testing::fail(__FILE__, __LINE__, "not so: " #condition); \
   } while (0)
 
 // Both are finite and differ by at most `allowed`.
-#define FRNN_CHECK_NEAR(got, expected, allowed)                                                  \
-  do {                                                                                           \
-    const double frnn_got = (got), frnn_expected = (expected), frnn_allowed = (allowed);         \
-    if (!(std::fabs(frnn_got - frnn_expected) <= frnn_allowed)) {                                \
-      char frnn_text[256];                                                                       \
+#define FRNN_CHECK_NEAR(got, expected, allowed)                                                   \
+  do {                                                                                            \
+    const double frnn_got = (got), frnn_expected = (expected), frnn_allowed = (allowed);          \
+    if (!(std::fabs(frnn_got - frnn_expected) <= frnn_allowed)) {                                 \
+      char frnn_text[256];                                                                        \
       std::snprintf(frnn_text, sizeof frnn_text, "%s is %.17g, expected %.17g within %.3g", #got, \
-                    frnn_got, frnn_expected, frnn_allowed);                                      \
-      ::frnn::testing::fail(__FILE__, __LINE__, frnn_text);                                      \
-    }                                                                                            \
+                    frnn_got, frnn_expected, frnn_allowed);                                       \
+      ::frnn::testing::fail(__FILE__, __LINE__, frnn_text);                                       \
+    }                                                                                             \
   } while (0)
 
 // A Status is a success; prints its text otherwise.
-#define FRNN_CHECK_OK(expression)                                                     \
-  do {                                                                                \
-    const auto frnn_status = (expression);                                            \
+#define FRNN_CHECK_OK(expression)                                                       \
+  do {                                                                                  \
+    const auto frnn_status = (expression);                                              \
     if (!frnn_status.ok()) ::frnn::testing::fail(__FILE__, __LINE__, frnn_status.text); \
   } while (0)
 

@@ -1,0 +1,200 @@
+// The cells' elementwise maths: one unit worked by hand, the nonlinearities against double at many
+// points, and every derivative in double against central differences of the forward form.
+
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "cells/gru.h"
+#include "cells/lstm.h"
+#include "cells/math.h"
+#include "cells/rnn.h"
+#include "cells/optimizer.h"
+#include "testing.h"
+
+namespace frnn {
+namespace {
+
+using testing::Random;
+
+// (f(x + e) - f(x - e)) / 2e errs by e^2 f''' / 6 + 2^-53 / e: about 1e-10 at e = 1e-5.
+double slope(const std::function<double(double)>& f, double x) {
+  const double e = 1e-5;
+  return (f(x + e) - f(x - e)) / (2 * e);
+}
+constexpr double kAllowed = 1e-9;
+
+double ulps(float got, double expected) {
+  const float nearest = static_cast<float>(expected);
+  const float next = std::nextafter(std::fabs(nearest), std::numeric_limits<float>::infinity());
+  return std::fabs(got - expected) / (static_cast<double>(next) - std::fabs(nearest));
+}
+
+void nonlinearities() {
+  double worst_sigmoid = 0, worst_tanh = 0;
+  for (int k = -3000; k <= 3000; ++k) {
+    const float a = 0.01f * static_cast<float>(k) + 0.001f;
+    worst_sigmoid = std::fmax(worst_sigmoid, ulps(sigmoid(a), 1 / (1 + std::exp(-double{a}))));
+    worst_tanh = std::fmax(worst_tanh, ulps(tanh(a), std::tanh(double{a})));
+  }
+  FRNN_CHECK_NEAR(worst_sigmoid, 0, 3);
+  FRNN_CHECK_NEAR(worst_tanh, 0, 2);
+  FRNN_CHECK(sigmoid(-200.0f) == 0.0f && sigmoid(200.0f) == 1.0f);
+  FRNN_CHECK(tanh(-200.0f) == -1.0f && tanh(200.0f) == 1.0f);
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  FRNN_CHECK(std::isnan(sigmoid(nan)) && std::isnan(tanh(nan)) && std::isnan(relu(nan)));
+  FRNN_CHECK(relu(-1.0f) == 0.0f && relu(2.0f) == 2.0f);
+  FRNN_CHECK(where_positive(0.0f, 3.0f) == 0.0f && where_positive(0.5f, 3.0f) == 3.0f);
+}
+
+// With all preactivations 0: i = f = o = 1/2, g = 0; so c = c_prev / 2, h = tanh(c) / 2.
+void lstm_by_hand() {
+  const auto y = lstm_forward<double>({0, 0, 0, 0}, 1.0);
+  FRNN_CHECK_NEAR(y.c, 0.5, 0);
+  FRNN_CHECK_NEAR(y.h, 0.23105857863000487, 1e-16);
+  // dc = o (1 - tanh^2 c) = 0.5 * 0.7864477329659274; da_f = dc c_prev / 4; da_g = dc / 2;
+  // da_o = tanh c / 4; da_i = 0 because g = 0.
+  const auto d = lstm_backward<double>(y.gates, 1.0, y.c, 1.0, 0.0);
+  FRNN_CHECK_NEAR(d.da.i, 0, 0);
+  FRNN_CHECK_NEAR(d.da.f, 0.09830596662074093, 1e-16);
+  FRNN_CHECK_NEAR(d.da.g, 0.19661193324148185, 1e-16);
+  FRNN_CHECK_NEAR(d.da.o, 0.11552928931500244, 1e-16);
+  FRNN_CHECK_NEAR(d.dc_prev, 0.19661193324148185, 1e-16);
+}
+
+void lstm_slopes(Random& random) {
+  const auto v = random.uniforms<double>(7, -2, 2);
+  const LstmGates<double> a = {v[0], v[1], v[2], v[3]};
+  const double c_prev = v[4], dh = v[5], dc = v[6];
+  const auto loss = [&](const LstmGates<double>& at, double c) {
+    const auto y = lstm_forward(at, c);
+    return dh * y.h + dc * y.c;
+  };
+  const auto y = lstm_forward(a, c_prev);
+  const auto d = lstm_backward(y.gates, c_prev, y.c, dh, dc);
+  const auto gate = [&](double LstmGates<double>::*member) {
+    return slope(
+        [&](double value) {
+          LstmGates<double> at = a;
+          at.*member = value;
+          return loss(at, c_prev);
+        },
+        a.*member);
+  };
+  FRNN_CHECK_NEAR(d.da.i, gate(&LstmGates<double>::i), kAllowed);
+  FRNN_CHECK_NEAR(d.da.f, gate(&LstmGates<double>::f), kAllowed);
+  FRNN_CHECK_NEAR(d.da.g, gate(&LstmGates<double>::g), kAllowed);
+  FRNN_CHECK_NEAR(d.da.o, gate(&LstmGates<double>::o), kAllowed);
+  FRNN_CHECK_NEAR(d.dc_prev, slope([&](double c) { return loss(a, c); }, c_prev), kAllowed);
+}
+
+// With all parts 0: r = z = 1/2, n = 0; h' = h / 2, in both forms.
+void gru_by_hand() {
+  const auto y = gru_forward<double>({0, 0, 0}, {0, 0, 0}, 3.0);
+  FRNN_CHECK_NEAR(y.h, 1.5, 0);
+  const auto d = gru_backward<double>(y.gates, 0.0, 3.0, 1.0);
+  FRNN_CHECK_NEAR(d.dax.n, 0.5, 0);    // (1 - z) (1 - n^2)
+  FRNN_CHECK_NEAR(d.dax.z, 0.75, 0);   // (h - n) z (1 - z)
+  FRNN_CHECK_NEAR(d.dax.r, 0, 0);      // ah_n = 0
+  FRNN_CHECK_NEAR(d.dah_n, 0.25, 0);   // da_n r
+  FRNN_CHECK_NEAR(d.dh_prev, 0.5, 0);  // z
+  const auto first = gru_before_forward_first<double>(0, 0, 3.0);
+  FRNN_CHECK_NEAR(first.rh, 1.5, 0);
+  FRNN_CHECK_NEAR(gru_before_forward_second<double>(0, first.z, 3.0).h, 1.5, 0);
+}
+
+void gru_slopes(Random& random) {
+  const auto v = random.uniforms<double>(8, -2, 2);
+  const GruGates<double> ax = {v[0], v[1], v[2]}, ah = {v[3], v[4], v[5]};
+  const double h_prev = v[6], dh = v[7];
+  const auto y = gru_forward(ax, ah, h_prev);
+  const auto d = gru_backward(y.gates, ah.n, h_prev, dh);
+  const auto gate = [&](bool input, double GruGates<double>::*member) {
+    return slope(
+        [&](double value) {
+          GruGates<double> at_x = ax, at_h = ah;
+          GruGates<double>& at = input ? at_x : at_h;
+          at.*member = value;
+          return dh * gru_forward(at_x, at_h, h_prev).h;
+        },
+        (input ? ax : ah).*member);
+  };
+  using Gates = GruGates<double>;
+  FRNN_CHECK_NEAR(d.dax.r, gate(true, &Gates::r), kAllowed);
+  FRNN_CHECK_NEAR(d.dax.z, gate(true, &Gates::z), kAllowed);
+  FRNN_CHECK_NEAR(d.dax.n, gate(true, &Gates::n), kAllowed);
+  FRNN_CHECK_NEAR(d.dax.r, gate(false, &Gates::r), kAllowed);
+  FRNN_CHECK_NEAR(d.dax.z, gate(false, &Gates::z), kAllowed);
+  FRNN_CHECK_NEAR(d.dah_n, gate(false, &Gates::n), kAllowed);
+  const auto of_h = [&](double h) { return dh * gru_forward(ax, ah, h).h; };
+  FRNN_CHECK_NEAR(d.dh_prev, slope(of_h, h_prev), kAllowed);
+}
+
+// U_n is one weight u here, so that the whole step is a function of one unit.
+void gru_before_slopes(Random& random) {
+  const auto v = random.uniforms<double>(6, -2, 2);
+  const double u = v[4], dh = v[5];
+  const auto step = [&](double a_r, double a_z, double ax_n, double h) {
+    const auto first = gru_before_forward_first(a_r, a_z, h);
+    return gru_before_forward_second(ax_n + u * first.rh, first.z, h).h;
+  };
+  const auto first = gru_before_forward_first(v[0], v[1], v[3]);
+  const auto second = gru_before_forward_second(v[2] + u * first.rh, first.z, v[3]);
+  const auto d1 = gru_before_backward_first(first.z, second.n, v[3], dh);
+  const auto d2 = gru_before_backward_second(first.r, v[3], u * d1.da_n, d1.dh_prev);
+  const auto at = [&](int k) {
+    return slope(
+        [&](double value) {
+          auto w = v;
+          w[static_cast<size_t>(k)] = value;
+          return dh * step(w[0], w[1], w[2], w[3]);
+        },
+        v[static_cast<size_t>(k)]);
+  };
+  FRNN_CHECK_NEAR(d2.da_r, at(0), kAllowed);
+  FRNN_CHECK_NEAR(d1.da_z, at(1), kAllowed);
+  FRNN_CHECK_NEAR(d1.da_n, at(2), kAllowed);
+  FRNN_CHECK_NEAR(d2.dh_prev, at(3), kAllowed);
+}
+
+void rnn_slopes(Random& random) {
+  const double a = random.uniform(-2, 2), dh = random.uniform(-2, 2);
+  FRNN_CHECK_NEAR(RnnTanh::backward(RnnTanh::forward(a), dh),
+                  slope([&](double x) { return dh * RnnTanh::forward(x); }, a), kAllowed);
+  FRNN_CHECK_NEAR(RnnRelu::backward(RnnRelu::forward(a), dh),
+                  slope([&](double x) { return dh * RnnRelu::forward(x); }, a), kAllowed);
+}
+
+void updates_by_hand() {
+  UpdateRates<double> rates = {0.1, 0, 0.9, 0.99, 0.1, 0.01, 1 / (1 - 0.99), 1e-8};
+  double p = 1, m = 0, v = 0;
+  rates.learning_rate = 0.1 / (1 - 0.9);
+  adam_update(rates, 2.0, p, m, v);  // the first step of Adam moves by lr against the sign of g
+  FRNN_CHECK_NEAR(p, 0.9, 1e-8);
+  rates = {0.1, 0, 0, 0, 0, 0, 0, 0};
+  p = 1, m = 0;
+  adagrad_update(rates, 2.0, p, m);
+  FRNN_CHECK_NEAR(p, 0.9, 1e-15);
+  rates.beta1 = 0.5;
+  p = 1, v = 2;
+  sgd_update(rates, 3.0, p, v);  // v = 1 + 3
+  FRNN_CHECK_NEAR(p, 0.6, 1e-15);
+}
+
+}  // namespace
+}  // namespace frnn
+
+int main() {
+  frnn::nonlinearities();
+  frnn::lstm_by_hand();
+  frnn::gru_by_hand();
+  frnn::updates_by_hand();
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    frnn::testing::Random random(seed);
+    frnn::lstm_slopes(random);
+    frnn::gru_slopes(random);
+    frnn::gru_before_slopes(random);
+    frnn::rnn_slopes(random);
+  }
+  return frnn::testing::report();
+}
