@@ -5,7 +5,7 @@ cmake_minimum_required(VERSION 3.25)
 
 file(GLOB_RECURSE sources RELATIVE ${ROOT}
      ${ROOT}/cuda/*.h ${ROOT}/cuda/*.cpp ${ROOT}/cuda/*.cu ${ROOT}/cuda/*.cuh
-     ${ROOT}/java/*.java ${ROOT}/bench/*.java)
+     ${ROOT}/java/*.java)
 list(FILTER sources EXCLUDE REGEX "/(test|target)/")
 list(SORT sources COMPARE STRING)
 set(text "")
