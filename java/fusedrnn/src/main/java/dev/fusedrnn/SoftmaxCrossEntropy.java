@@ -1,0 +1,138 @@
+package dev.fusedrnn;
+
+import dev.fusedrnn.internal.Fields;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Softmax and cross-entropy over N rows of V classes, with the gradient in one pass: dlogits = scale
+ * (softmax(logits) - onehot(target)), 0 in ignored rows. A target outside [0, V) that is not the
+ * ignored index makes the loss and its row of dlogits NaN. Threads: one at a time.
+ */
+public final class SoftmaxCrossEntropy implements AutoCloseable {
+  private final long rows;
+  private final long classes;
+  private final DType dtype;
+  private final Arguments<Fields.SoftmaxXent> arguments;
+  private final DeviceBuffer result;
+  private final DeviceBuffer workspace;
+
+  private SoftmaxCrossEntropy(Device device, DType dtype, long rows, long classes) {
+    this.dtype = Objects.requireNonNull(dtype, "dtype");
+    this.rows = Failures.atLeast(0, "rows", rows);
+    this.classes = Failures.atLeast(1, "classes", classes);
+    this.arguments = new Arguments<>(device, Fields.SoftmaxXent.class);
+    arguments.struct().set(Fields.SoftmaxXent.DTYPE, dtype.ordinal());
+    arguments.struct().set(Fields.SoftmaxXent.N, rows);
+    arguments.struct().set(Fields.SoftmaxXent.V, classes);
+    this.result = device.allocate(DType.F64, 2);
+    this.workspace = device.allocate(DType.F64, rows);
+    arguments.bind(Fields.SoftmaxXent.RESULT, "result", result, DType.F64, 2);
+    arguments.bindBytes(
+        Fields.SoftmaxXent.WORKSPACE, Fields.SoftmaxXent.WORKSPACE_BYTES, "workspace", workspace);
+    ignoreIndex(-100);
+    scale(1);
+  }
+
+  /**
+   * Prepares a loss.
+   *
+   * @param device where it runs
+   * @param dtype element type of logits and dlogits
+   * @param rows N, at least 0
+   * @param classes V, at least 1
+   * @return to be closed
+   */
+  public static SoftmaxCrossEntropy create(Device device, DType dtype, long rows, long classes) {
+    return new SoftmaxCrossEntropy(device, dtype, rows, classes);
+  }
+
+  /**
+   * Binds the targets; required.
+   *
+   * @param buffer I32 [N]
+   * @return this
+   */
+  public SoftmaxCrossEntropy targets(@Nullable DeviceBuffer buffer) {
+    arguments.bind(Fields.SoftmaxXent.TARGETS, "targets", buffer, DType.I32, rows);
+    return this;
+  }
+
+  /**
+   * Binds the scores; required.
+   *
+   * @param buffer [N, V]
+   * @return this
+   */
+  public SoftmaxCrossEntropy logits(@Nullable DeviceBuffer buffer) {
+    arguments.bind(Fields.SoftmaxXent.LOGITS, "logits", buffer, dtype, rows, classes);
+    return this;
+  }
+
+  /**
+   * Binds the gradient of the scores; optional.
+   *
+   * @param buffer [N, V], or null; may be the buffer of logits
+   * @return this
+   */
+  public SoftmaxCrossEntropy dlogits(@Nullable DeviceBuffer buffer) {
+    arguments.bind(Fields.SoftmaxXent.DLOGITS, "dlogits", buffer, dtype, rows, classes);
+    return this;
+  }
+
+  /**
+   * Sets the target value of rows that do not count.
+   *
+   * @param index -100 by default
+   * @return this
+   */
+  public SoftmaxCrossEntropy ignoreIndex(int index) {
+    arguments.struct().set(Fields.SoftmaxXent.IGNORE_INDEX, index);
+    return this;
+  }
+
+  /**
+   * Sets the factor of dlogits, usually 1 / rows that count.
+   *
+   * @param factor 1 by default
+   * @return this
+   */
+  public SoftmaxCrossEntropy scale(double factor) {
+    arguments.struct().setDouble(Fields.SoftmaxXent.SCALE, factor);
+    return this;
+  }
+
+  /**
+   * Computes the loss and, where bound, dlogits; enqueued.
+   *
+   * @param stream where to enqueue
+   */
+  public void run(Stream stream) {
+    arguments.require(Fields.SoftmaxXent.LOGITS, "logits");
+    arguments.require(Fields.SoftmaxXent.TARGETS, "targets");
+    arguments.checkOpen();
+    Device device = arguments.device();
+    arguments.struct().set(Fields.SoftmaxXent.STREAM, stream.handleFor(device));
+    arguments.check(device.engine().softmaxXent(arguments.struct()), "SoftmaxCrossEntropy.run");
+  }
+
+  /**
+   * Waits for the device and reads the loss of the last run.
+   *
+   * @return sum over rows, and rows that counted
+   */
+  public LossResult read() {
+    ByteBuffer bytes = ByteBuffer.allocateDirect(16).order(ByteOrder.nativeOrder());
+    result.readInto(bytes);
+    return new LossResult(bytes.getDouble(0), bytes.getLong(8));
+  }
+
+  /** Frees result and workspace; idempotent. */
+  @Override
+  public void close() {
+    result.close();
+    workspace.close();
+  }
+}

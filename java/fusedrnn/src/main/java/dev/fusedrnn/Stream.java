@@ -1,0 +1,90 @@
+package dev.fusedrnn;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A queue of work on a device. Calls on one stream run in order; different streams are ordered only
+ * by events. Threads: one at a time.
+ */
+public final class Stream implements AutoCloseable {
+  private final Device device;
+  private final long handle;
+  private final LeakWatch.@Nullable Ticket leak;
+  private boolean closed;
+
+  Stream(Device device, long handle) {
+    this.device = device;
+    this.handle = handle;
+    this.leak = handle == 0 ? null : LeakWatch.watch(this, "Stream of " + device);
+  }
+
+  private Stream(Device device, long handle, boolean wrapped) {
+    this.device = device;
+    this.handle = handle;
+    this.leak = null;
+  }
+
+  static Stream wrap(Device device, long handle) {
+    return new Stream(device, handle, true);
+  }
+
+  /**
+   * The device of this stream.
+   *
+   * @return the device
+   */
+  public Device device() {
+    return device;
+  }
+
+  /**
+   * The stream's address, for interoperation.
+   *
+   * @return 0 for the default stream
+   * @throws IllegalStateException once closed
+   */
+  public long handle() {
+    if (closed) {
+      throw new IllegalStateException("Stream of " + device + " is closed");
+    }
+    return handle;
+  }
+
+  /** The handle for a call on a device; refuses another device's stream. */
+  long handleFor(Device wanted) {
+    if (wanted != device) {
+      throw new IllegalArgumentException(
+          "stream: expected one of device " + wanted + ", got one of another device " + device);
+    }
+    return handle();
+  }
+
+  /**
+   * Waits until all work enqueued so far is done.
+   *
+   * @throws FusedRnnException for what the device found
+   */
+  public void synchronize() {
+    device.check(device.engine().streamSynchronize(handle()), "Stream.synchronize");
+  }
+
+  /**
+   * Lets work enqueued from now on wait for an event.
+   *
+   * @param event an event recorded on any stream of the same device
+   */
+  public void waitFor(Event event) {
+    device.check(device.engine().streamWait(handle(), event.handleFor(device)), "Stream.waitFor");
+  }
+
+  /** Destroys the stream; idempotent; does nothing to the default or a wrapped stream. */
+  @Override
+  public void close() {
+    if (closed || leak == null) {
+      return;
+    }
+    closed = true;
+    leak.closed();
+    device.check(device.engine().streamDestroy(handle), "Stream.close");
+  }
+}

@@ -1,0 +1,114 @@
+package dev.fusedrnn.internal;
+
+import java.nio.ByteBuffer;
+
+/**
+ * One opened device. Calls answer an {@code frnn_status}; {@link #lastError()} has the sentence for
+ * the last failure of this thread. Results come back through a one-word {@code long[]} or struct.
+ */
+public interface Engine {
+  /** The sentence for this thread's last failure. */
+  String lastError();
+
+  /** One JSON object about the device. */
+  String describe();
+
+  /** Closes the device. */
+  int close();
+
+  /** Changes a setting. */
+  int set(String key, long value);
+
+  /** Reads a counter. */
+  int counter(String key, long[] value);
+
+  /** Waits for all work. */
+  int synchronize();
+
+  /** Allocates device memory. */
+  int allocate(long bytes, long[] address);
+
+  /** Frees device memory. */
+  int free(long address);
+
+  /** Copies from a direct buffer, position to limit, and waits. */
+  int copyIn(long address, ByteBuffer source);
+
+  /** Copies into a direct buffer, position to limit, and waits. */
+  int copyOut(ByteBuffer destination, long address);
+
+  /** Copies on the device. */
+  int copy(long destination, long source, long bytes, long stream);
+
+  /** Fills with a byte. */
+  int fill(long address, int byteValue, long bytes, long stream);
+
+  /** Makes a stream. */
+  int streamCreate(long[] stream);
+
+  /** Ends a stream. */
+  int streamDestroy(long stream);
+
+  /** Waits for a stream. */
+  int streamSynchronize(long stream);
+
+  /** Lets a stream wait for an event. */
+  int streamWait(long stream, long event);
+
+  /** Makes an event. */
+  int eventCreate(long[] event);
+
+  /** Ends an event. */
+  int eventDestroy(long event);
+
+  /** Records an event. */
+  int eventRecord(long event, long stream);
+
+  /** Waits for an event. */
+  int eventSynchronize(long event);
+
+  /** Asks whether an event has happened: 1 or 0. */
+  int eventDone(long event, long[] done);
+
+  /** Microseconds between two events. */
+  int eventElapsed(long start, long end, double[] micros);
+
+  /** Memory needs of a recurrent call. */
+  int rnnBytes(Struct<Fields.Rnn> rnn, Struct<Fields.RnnSizes> sizes);
+
+  /** A recurrent layer forward. */
+  int rnnForward(Struct<Fields.Rnn> rnn);
+
+  /** A recurrent layer backward. */
+  int rnnBackward(Struct<Fields.Rnn> rnn);
+
+  /** Bytes and chunks of a table of tensors: {@code answer[0]} and {@code answer[1]}. */
+  int tableBytes(TensorTable tensors, long[] answer);
+
+  /** Writes a table of tensors. */
+  int tableWrite(TensorTable tensors, long table, long tableBytes, long stream);
+
+  /** Measures, and perhaps scales, by the global norm. */
+  int clip(Struct<Fields.Clip> clip);
+
+  /** One optimiser step. */
+  int optimizerStep(Struct<Fields.Optimizer> optimizer);
+
+  /** Workspace of a linear layer. */
+  int linearBytes(Struct<Fields.Linear> linear, long[] bytes);
+
+  /** A linear layer forward. */
+  int linearForward(Struct<Fields.Linear> linear);
+
+  /** A linear layer backward. */
+  int linearBackward(Struct<Fields.Linear> linear);
+
+  /** An embedding forward. */
+  int embeddingForward(Struct<Fields.Embedding> embedding);
+
+  /** An embedding backward. */
+  int embeddingBackward(Struct<Fields.Embedding> embedding);
+
+  /** Softmax cross-entropy with its gradient. */
+  int softmaxXent(Struct<Fields.SoftmaxXent> xent);
+}

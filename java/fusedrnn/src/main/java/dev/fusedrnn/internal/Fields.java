@@ -1,0 +1,162 @@
+package dev.fusedrnn.internal;
+
+/** The fields of the structs in {@code fusedrnn.h}, word by word; a test compares the two. */
+public final class Fields {
+  private Fields() {}
+
+  /** {@code frnn_rnn}. */
+  public enum Rnn {
+    STRUCT_BYTES,
+    CELL,
+    DTYPE,
+    FLAGS,
+    T,
+    B,
+    I,
+    H,
+    W_IH,
+    W_HH,
+    B_IH,
+    B_HH,
+    X,
+    H0,
+    C0,
+    Y,
+    HT,
+    CT,
+    RESERVE,
+    RESERVE_BYTES,
+    WORKSPACE,
+    WORKSPACE_BYTES,
+    DY,
+    DHT,
+    DCT,
+    DX,
+    DH0,
+    DC0,
+    DW_IH,
+    DW_HH,
+    DB_IH,
+    DB_HH,
+    STREAM,
+    BLAS
+  }
+
+  /** {@code frnn_rnn_sizes}. */
+  public enum RnnSizes {
+    RESERVE_BYTES,
+    FORWARD_WORKSPACE_BYTES,
+    BACKWARD_WORKSPACE_BYTES
+  }
+
+  /** {@code frnn_tensors}. */
+  public enum Tensors {
+    STRUCT_BYTES,
+    DTYPE,
+    COUNT,
+    LISTS,
+    LENGTHS,
+    ADDRESSES
+  }
+
+  /** {@code frnn_clip_result}. */
+  public enum ClipResult {
+    NORM,
+    COEFFICIENT,
+    FINITE
+  }
+
+  /** {@code frnn_clip}. */
+  public enum Clip {
+    STRUCT_BYTES,
+    DTYPE,
+    TABLE,
+    CHUNKS,
+    LIST,
+    SCALE,
+    MAX_NORM,
+    RESULT,
+    WORKSPACE,
+    WORKSPACE_BYTES,
+    STREAM
+  }
+
+  /** {@code frnn_optimizer}. */
+  public enum Optimizer {
+    STRUCT_BYTES,
+    KIND,
+    DTYPE,
+    FLAGS,
+    TABLE,
+    CHUNKS,
+    LEARNING_RATE,
+    BETA1,
+    BETA2,
+    EPSILON,
+    WEIGHT_DECAY,
+    STEP,
+    CLIP,
+    STREAM
+  }
+
+  /** {@code frnn_linear}. */
+  public enum Linear {
+    STRUCT_BYTES,
+    DTYPE,
+    FLAGS,
+    N,
+    I,
+    O,
+    X,
+    W,
+    B,
+    Y,
+    DY,
+    DX,
+    DW,
+    DB,
+    WORKSPACE,
+    WORKSPACE_BYTES,
+    STREAM,
+    BLAS
+  }
+
+  /** {@code frnn_embedding}. */
+  public enum Embedding {
+    STRUCT_BYTES,
+    DTYPE,
+    FLAGS,
+    N,
+    V,
+    E,
+    IDS,
+    TABLE,
+    Y,
+    DY,
+    DTABLE,
+    STREAM
+  }
+
+  /** {@code frnn_loss_result}. */
+  public enum LossResult {
+    LOSS_SUM,
+    ROWS
+  }
+
+  /** {@code frnn_softmax_xent}. */
+  public enum SoftmaxXent {
+    STRUCT_BYTES,
+    DTYPE,
+    N,
+    V,
+    LOGITS,
+    TARGETS,
+    IGNORE_INDEX,
+    SCALE,
+    DLOGITS,
+    RESULT,
+    WORKSPACE,
+    WORKSPACE_BYTES,
+    STREAM
+  }
+}

@@ -1,0 +1,61 @@
+package dev.fusedrnn.internal;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.List;
+
+/** {@code frnn_tensors} with the two host arrays that it points to. */
+public final class TensorTable {
+  private final Struct<Fields.Tensors> struct = new Struct<>(Fields.Tensors.class);
+  private final ByteBuffer lengths;
+  private final ByteBuffer addresses;
+
+  /**
+   * Describes parallel lists of tensors.
+   *
+   * @param dtype ordinal of the element type
+   * @param lengths elements of each tensor
+   * @param addresses for each list, the device address of each tensor
+   */
+  public TensorTable(int dtype, long[] lengths, List<long[]> addresses) {
+    this.lengths = direct(lengths.length);
+    this.addresses = direct(lengths.length * addresses.size());
+    this.lengths.asLongBuffer().put(lengths);
+    var all = this.addresses.asLongBuffer();
+    addresses.forEach(all::put);
+    struct.set(Fields.Tensors.DTYPE, dtype);
+    struct.set(Fields.Tensors.COUNT, lengths.length);
+    struct.set(Fields.Tensors.LISTS, addresses.size());
+  }
+
+  private static ByteBuffer direct(int words) {
+    return ByteBuffer.allocateDirect(8 * words).order(ByteOrder.nativeOrder());
+  }
+
+  /** Tensors in a list. */
+  int count() {
+    return (int) struct.get(Fields.Tensors.COUNT);
+  }
+
+  /** Parallel lists. */
+  int lists() {
+    return (int) struct.get(Fields.Tensors.LISTS);
+  }
+
+  /** Elements of tensor {@code k}. */
+  long length(int k) {
+    return lengths.getLong(8 * k);
+  }
+
+  /** Address of tensor {@code k} of a list. */
+  long address(int list, int k) {
+    return addresses.getLong(8 * (list * count() + k));
+  }
+
+  /** The struct as the C door reads it. */
+  long structAddress() {
+    struct.set(Fields.Tensors.LENGTHS, Natives.addressOf(lengths));
+    struct.set(Fields.Tensors.ADDRESSES, Natives.addressOf(addresses));
+    return struct.address();
+  }
+}
