@@ -109,7 +109,8 @@ final class Arguments<F extends Enum<F>> {
       DeviceBuffer buffer = bound[k];
       if (buffer != null) {
         shapes.add(
-            fields[k].name().toLowerCase(Locale.ROOT) + " "
+            fields[k].name().toLowerCase(Locale.ROOT)
+                + " "
                 + buffer.dtype().label()
                 + Arrays.toString(buffer.shape()));
       }

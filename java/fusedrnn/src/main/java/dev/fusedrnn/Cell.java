@@ -7,8 +7,8 @@ import java.util.stream.Collectors;
 /** The recurrent cells. Ordinals are those of {@code frnn_cell} in {@code fusedrnn.h}. */
 public enum Cell {
   /**
-   * Hochreiter and Schmidhuber 1997 with the forget gate of Gers 2000; gates {@code i f g o}: c' = f
-   * c + i g, h' = o tanh(c').
+   * Hochreiter and Schmidhuber 1997 with the forget gate of Gers 2000; gates {@code i f g o}: c' =
+   * f c + i g, h' = o tanh(c').
    */
   LSTM(4, "lstm"),
   /**
@@ -17,8 +17,8 @@ public enum Cell {
    */
   GRU(3, "gru"),
   /**
-   * Gated recurrent unit, reset before the recurrent product (Cho 2014, v3): n = tanh(Wn x + bn + Un
-   * (r h) + cn), h' = (1 - z) n + z h.
+   * Gated recurrent unit, reset before the recurrent product (Cho 2014, v3): n = tanh(Wn x + bn +
+   * Un (r h) + cn), h' = (1 - z) n + z h.
    */
   GRU_RESET_BEFORE(3, "gru_reset_before"),
   /** Elman 1990: h' = tanh(W x + b + U h + c). */

@@ -201,8 +201,8 @@ public final class Device implements AutoCloseable {
    * Allocates device memory. Fresh memory is not cleared.
    *
    * @param dtype element type
-   * @param shape sizes, each at least 0; a single size makes a flat buffer that fits any shape of as
-   *     many elements
+   * @param shape sizes, each at least 0; a single size makes a flat buffer that fits any shape of
+   *     as many elements
    * @return the buffer; to be closed
    * @throws FusedRnnException where memory is used up
    */

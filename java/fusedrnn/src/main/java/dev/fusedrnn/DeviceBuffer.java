@@ -304,9 +304,7 @@ public final class DeviceBuffer implements AutoCloseable {
       throw new IllegalArgumentException("source: expected " + this + ", got " + source);
     }
     int status =
-        device
-            .engine()
-            .copy(address(), source.address(), bytes(), stream.handleFor(device));
+        device.engine().copy(address(), source.address(), bytes(), stream.handleFor(device));
     if (status != 0) {
       throw Failures.of(status, device, "DeviceBuffer.copyFrom of " + this);
     }

@@ -85,8 +85,7 @@ final class Failures {
   /** Refuses a size below a limit. */
   static long atLeast(long limit, String name, long value) {
     if (value < limit) {
-      throw new IllegalArgumentException(
-          name + ": expected at least " + limit + ", got " + value);
+      throw new IllegalArgumentException(name + ": expected at least " + limit + ", got " + value);
     }
     return value;
   }

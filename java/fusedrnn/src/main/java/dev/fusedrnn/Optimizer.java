@@ -8,8 +8,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Stochastic gradient descent with momentum, Adagrad or Adam over lists of parameters and gradients.
- * It owns its state, which starts at zero. Threads: one at a time.
+ * Stochastic gradient descent with momentum, Adagrad or Adam over lists of parameters and
+ * gradients. It owns its state, which starts at zero. Threads: one at a time.
  */
 public final class Optimizer implements AutoCloseable {
   /** The update rules. Ordinals are those of {@code frnn_optimizer_kind}. */
@@ -55,8 +55,9 @@ public final class Optimizer implements AutoCloseable {
   }
 
   /**
-   * Makes an optimiser with published defaults: SGD lr 0.1 without momentum; Adagrad lr 0.1, epsilon
-   * 1e-8 (min-char-rnn); Adam lr 1e-3, beta1 0.9, beta2 0.999, epsilon 1e-8 (Kingma and Ba 2015).
+   * Makes an optimiser with published defaults: SGD lr 0.1 without momentum; Adagrad lr 0.1,
+   * epsilon 1e-8 (min-char-rnn); Adam lr 1e-3, beta1 0.9, beta2 0.999, epsilon 1e-8 (Kingma and Ba
+   * 2015).
    *
    * @param kind the update rule
    * @param parameters at least one tensor, all of one device and type

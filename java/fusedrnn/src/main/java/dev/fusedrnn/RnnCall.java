@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
  * Setters check device, type and shape at once and take null to unbind an optional buffer; a call
  * may be run many times and then allocates nothing.
  *
- * <p>Dimensions: T steps, B batch, I input, H hidden, G gates. Optional inputs that are absent count
- * as zero; optional outputs that are absent are not computed. Threads: one at a time.
+ * <p>Dimensions: T steps, B batch, I input, H hidden, G gates. Optional inputs that are absent
+ * count as zero; optional outputs that are absent are not computed. Threads: one at a time.
  */
 public final class RnnCall {
   private final RnnLayer layer;
@@ -283,8 +283,7 @@ public final class RnnCall {
   }
 
   /**
-   * Binds the gradient of the bias beside the recurrent product; optional, written by
-   * backward.
+   * Binds the gradient of the bias beside the recurrent product; optional, written by backward.
    *
    * @param buffer [G*H], or null
    * @return this

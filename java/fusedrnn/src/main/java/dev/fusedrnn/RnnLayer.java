@@ -142,8 +142,8 @@ public final class RnnLayer {
   }
 
   /**
-   * Runs the sequence backward, after forward with training; enqueued. Writes every gradient that is
-   * bound: dx, dh0, dc0 {@code =}; those of the parameters {@code =} or, with {@link
+   * Runs the sequence backward, after forward with training; enqueued. Writes every gradient that
+   * is bound: dx, dh0, dc0 {@code =}; those of the parameters {@code =} or, with {@link
    * RnnCall#accumulate}, {@code +=}.
    *
    * @param call the call that forward saw, its inputs unchanged

@@ -7,9 +7,9 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Softmax and cross-entropy over N rows of V classes, with the gradient in one pass: dlogits = scale
- * (softmax(logits) - onehot(target)), 0 in ignored rows. A target outside [0, V) that is not the
- * ignored index makes the loss and its row of dlogits NaN. Threads: one at a time.
+ * Softmax and cross-entropy over N rows of V classes, with the gradient in one pass: dlogits =
+ * scale (softmax(logits) - onehot(target)), 0 in ignored rows. A target outside [0, V) that is not
+ * the ignored index makes the loss and its row of dlogits NaN. Threads: one at a time.
  */
 public final class SoftmaxCrossEntropy implements AutoCloseable {
   private final long rows;

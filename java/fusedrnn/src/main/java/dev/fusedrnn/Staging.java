@@ -8,8 +8,7 @@ final class Staging {
   /** 1 MiB: large enough to hide a call's cost, small beside anything that is trained. */
   static final int BYTES = 1 << 20;
 
-  private final ByteBuffer buffer =
-      ByteBuffer.allocateDirect(BYTES).order(ByteOrder.nativeOrder());
+  private final ByteBuffer buffer = ByteBuffer.allocateDirect(BYTES).order(ByteOrder.nativeOrder());
 
   /** The memory; hold this object's monitor while using it. */
   ByteBuffer buffer() {

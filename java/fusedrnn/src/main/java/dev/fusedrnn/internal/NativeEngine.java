@@ -64,8 +64,7 @@ final class NativeEngine implements Engine {
   @Override
   public int copyIn(long address, ByteBuffer source) {
     long host = Natives.addressOf(source) + source.position();
-    int status =
-        Natives.frnn_copy(device, address, host, source.remaining(), HOST_TO_DEVICE, 0);
+    int status = Natives.frnn_copy(device, address, host, source.remaining(), HOST_TO_DEVICE, 0);
     return status != 0 ? status : Natives.frnn_stream_synchronize(device, 0);
   }
 

@@ -37,8 +37,7 @@ final class Natives {
 
   static native int frnn_device_count(String backend, @Cast("int64_t*") long[] count);
 
-  static native int frnn_device_open(
-      String backend, long ordinal, @Cast("int64_t*") long[] device);
+  static native int frnn_device_open(String backend, long ordinal, @Cast("int64_t*") long[] device);
 
   static native int frnn_device_close(long device);
 
@@ -46,8 +45,7 @@ final class Natives {
 
   static native int frnn_device_set(long device, String key, long value);
 
-  static native int frnn_device_counter(
-      long device, String key, @Cast("int64_t*") long[] value);
+  static native int frnn_device_counter(long device, String key, @Cast("int64_t*") long[] value);
 
   static native int frnn_device_synchronize(long device);
 
@@ -58,8 +56,7 @@ final class Natives {
   static native int frnn_copy(
       long device, long destination, long source, long bytes, long kind, long stream);
 
-  static native int frnn_fill(
-      long device, long address, long byteValue, long bytes, long stream);
+  static native int frnn_fill(long device, long address, long byteValue, long bytes, long stream);
 
   static native int frnn_stream_create(long device, @Cast("int64_t*") long[] stream);
 
@@ -102,8 +99,7 @@ final class Natives {
 
   static native int frnn_clip_by_global_norm(long device, @Cast("const frnn_clip*") long clip);
 
-  static native int frnn_optimizer_step(
-      long device, @Cast("const frnn_optimizer*") long optimizer);
+  static native int frnn_optimizer_step(long device, @Cast("const frnn_optimizer*") long optimizer);
 
   static native int frnn_linear_bytes(
       String backend,

@@ -178,5 +178,4 @@ final class ReferenceEngine implements Engine {
   public int softmaxXent(Struct<Fields.SoftmaxXent> xent) {
     throw new UnsupportedOperationException();
   }
-
 }
