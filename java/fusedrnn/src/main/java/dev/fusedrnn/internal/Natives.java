@@ -19,9 +19,9 @@ import org.bytedeco.javacpp.annotation.Platform;
 final class Natives {
   private Natives() {}
 
-  /** Where a direct buffer's memory lies, whatever its position. */
+  /** Where a direct buffer's memory lies, whatever its position, which JavaCPP adds. */
   static long addressOf(ByteBuffer direct) {
-    return address(direct.duplicate().position(0));
+    return address(direct) - direct.position();
   }
 
   @Name("reinterpret_cast<std::intptr_t>")

@@ -1,181 +1,268 @@
 package dev.fusedrnn.internal;
 
+import dev.fusedrnn.Status;
 import java.nio.ByteBuffer;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 
-/** Plain Java in double precision: the oracle. */
+/**
+ * Plain Java in double precision: the oracle. Needs no native library. Every call is done when it
+ * returns, so that streams order nothing and events only take the time.
+ */
 final class ReferenceEngine implements Engine {
+  private final ReferenceMemory memory = new ReferenceMemory();
+  private final ReferenceOps ops = new ReferenceOps(memory);
+  private final ThreadLocal<String> lastError = ThreadLocal.withInitial(() -> "");
+  private final AtomicLong handles = new AtomicLong(1);
+  private final Map<Long, Long> eventNanos = new ConcurrentHashMap<>();
+  private final AtomicLong allocations = new AtomicLong();
+  private final AtomicLong synchronizations = new AtomicLong();
+  private final AtomicLong launches = new AtomicLong();
+
+  private int run(Runnable call) {
+    try {
+      call.run();
+      return 0;
+    } catch (Refusal e) {
+      return refuse(e.status(), String.valueOf(e.getMessage()));
+    } catch (ArithmeticException | NegativeArraySizeException e) {
+      return refuse(
+          Status.UNSUPPORTED, "a tensor of the reference backend has at most 2^31 elements");
+    } catch (OutOfMemoryError e) {
+      return refuse(Status.OUT_OF_MEMORY, "the Java heap is used up; raise -Xmx");
+    }
+  }
+
+  private int launch(Runnable call) {
+    launches.incrementAndGet();
+    return run(call);
+  }
+
+  private int refuse(Status status, String text) {
+    lastError.set(text);
+    return status.ordinal();
+  }
+
   @Override
   public String lastError() {
-    throw new UnsupportedOperationException();
+    return lastError.get();
   }
 
   @Override
   public String describe() {
-    throw new UnsupportedOperationException();
+    return "{\"backend\": \"reference\", \"name\": \"plain Java in double precision\", \"ordinal\": 0, "
+        + "\"java\": \""
+        + Runtime.version()
+        + "\", \"max_memory_bytes\": "
+        + Runtime.getRuntime().maxMemory()
+        + "}";
   }
 
   @Override
   public int close() {
-    throw new UnsupportedOperationException();
+    return 0;
   }
 
   @Override
   public int set(String key, long value) {
-    throw new UnsupportedOperationException();
+    return refuse(
+        Status.INVALID_ARGUMENT, "setting: expected none for this backend, got '" + key + "'");
   }
 
   @Override
   public int counter(String key, long[] value) {
-    throw new UnsupportedOperationException();
+    switch (key) {
+      case "allocations" -> value[0] = allocations.get();
+      case "synchronizations" -> value[0] = synchronizations.get();
+      case "launches" -> value[0] = launches.get();
+      case "gemms" -> value[0] = 0;
+      default -> {
+        return refuse(
+            Status.INVALID_ARGUMENT,
+            "counter: expected allocations, synchronizations, launches or gemms, got '"
+                + key
+                + "'");
+      }
+    }
+    return 0;
   }
 
   @Override
   public int synchronize() {
-    throw new UnsupportedOperationException();
+    synchronizations.incrementAndGet();
+    return 0;
   }
 
   @Override
   public int allocate(long bytes, long[] address) {
-    throw new UnsupportedOperationException();
+    allocations.incrementAndGet();
+    return run(() -> address[0] = memory.allocate(bytes));
   }
 
   @Override
   public int free(long address) {
-    throw new UnsupportedOperationException();
+    return run(() -> memory.free(address));
   }
 
   @Override
   public int copyIn(long address, ByteBuffer source) {
-    throw new UnsupportedOperationException();
+    return run(() -> memory.at(address, source.remaining()).put(source.duplicate()));
   }
 
   @Override
   public int copyOut(ByteBuffer destination, long address) {
-    throw new UnsupportedOperationException();
+    return run(() -> destination.duplicate().put(memory.at(address, destination.remaining())));
   }
 
   @Override
   public int copy(long destination, long source, long bytes, long stream) {
-    throw new UnsupportedOperationException();
+    return run(() -> memory.at(destination, bytes).put(memory.at(source, bytes)));
   }
 
   @Override
   public int fill(long address, int byteValue, long bytes, long stream) {
-    throw new UnsupportedOperationException();
+    return run(
+        () -> {
+          ByteBuffer target = memory.at(address, bytes);
+          while (target.hasRemaining()) {
+            target.put((byte) byteValue);
+          }
+        });
   }
 
   @Override
   public int streamCreate(long[] stream) {
-    throw new UnsupportedOperationException();
+    stream[0] = handles.getAndIncrement();
+    return 0;
   }
 
   @Override
   public int streamDestroy(long stream) {
-    throw new UnsupportedOperationException();
+    return 0;
   }
 
   @Override
   public int streamSynchronize(long stream) {
-    throw new UnsupportedOperationException();
+    return synchronize();
   }
 
   @Override
   public int streamWait(long stream, long event) {
-    throw new UnsupportedOperationException();
+    return 0;
   }
 
   @Override
   public int eventCreate(long[] event) {
-    throw new UnsupportedOperationException();
+    event[0] = handles.getAndIncrement();
+    return 0;
   }
 
   @Override
   public int eventDestroy(long event) {
-    throw new UnsupportedOperationException();
+    eventNanos.remove(event);
+    return 0;
   }
 
   @Override
   public int eventRecord(long event, long stream) {
-    throw new UnsupportedOperationException();
+    eventNanos.put(event, System.nanoTime());
+    return 0;
   }
 
   @Override
   public int eventSynchronize(long event) {
-    throw new UnsupportedOperationException();
+    return synchronize();
   }
 
   @Override
   public int eventDone(long event, long[] done) {
-    throw new UnsupportedOperationException();
+    done[0] = 1;
+    return 0;
   }
 
   @Override
   public int eventElapsed(long start, long end, double[] micros) {
-    throw new UnsupportedOperationException();
+    Long from = eventNanos.get(start);
+    Long to = eventNanos.get(end);
+    if (from == null || to == null) {
+      return refuse(Status.INVALID_ARGUMENT, "event: expected two recorded events");
+    }
+    micros[0] = (to - from) / 1e3;
+    return 0;
   }
 
   @Override
   public int rnnBytes(Struct<Fields.Rnn> rnn, Struct<Fields.RnnSizes> sizes) {
-    throw new UnsupportedOperationException();
+    return run(
+        () -> {
+          ReferenceOps.real(rnn.get(Fields.Rnn.DTYPE));
+          sizes.set(Fields.RnnSizes.RESERVE_BYTES, 0);
+          sizes.set(Fields.RnnSizes.FORWARD_WORKSPACE_BYTES, 0);
+          sizes.set(Fields.RnnSizes.BACKWARD_WORKSPACE_BYTES, 0);
+        });
   }
 
   @Override
   public int rnnForward(Struct<Fields.Rnn> rnn) {
-    throw new UnsupportedOperationException();
+    return launch(() -> ops.rnnForward(rnn));
   }
 
   @Override
   public int rnnBackward(Struct<Fields.Rnn> rnn) {
-    throw new UnsupportedOperationException();
+    return launch(() -> ops.rnnBackward(rnn));
   }
 
   @Override
   public int tableBytes(TensorTable tensors, long[] answer) {
-    throw new UnsupportedOperationException();
+    answer[0] = ReferenceOps.tableBytes(tensors);
+    answer[1] = tensors.count();
+    return 0;
   }
 
   @Override
   public int tableWrite(TensorTable tensors, long table, long tableBytes, long stream) {
-    throw new UnsupportedOperationException();
+    return run(() -> ops.tableWrite(tensors, table, tableBytes));
   }
 
   @Override
   public int clip(Struct<Fields.Clip> clip) {
-    throw new UnsupportedOperationException();
+    return launch(() -> ops.clip(clip));
   }
 
   @Override
   public int optimizerStep(Struct<Fields.Optimizer> optimizer) {
-    throw new UnsupportedOperationException();
+    return launch(() -> ops.optimizerStep(optimizer));
   }
 
   @Override
   public int linearBytes(Struct<Fields.Linear> linear, long[] bytes) {
-    throw new UnsupportedOperationException();
+    bytes[0] = 0;
+    return run(() -> ReferenceOps.real(linear.get(Fields.Linear.DTYPE)));
   }
 
   @Override
   public int linearForward(Struct<Fields.Linear> linear) {
-    throw new UnsupportedOperationException();
+    return launch(() -> ops.linearForward(linear));
   }
 
   @Override
   public int linearBackward(Struct<Fields.Linear> linear) {
-    throw new UnsupportedOperationException();
+    return launch(() -> ops.linearBackward(linear));
   }
 
   @Override
   public int embeddingForward(Struct<Fields.Embedding> embedding) {
-    throw new UnsupportedOperationException();
+    return launch(() -> ops.embeddingForward(embedding));
   }
 
   @Override
   public int embeddingBackward(Struct<Fields.Embedding> embedding) {
-    throw new UnsupportedOperationException();
+    return launch(() -> ops.embeddingBackward(embedding));
   }
 
   @Override
   public int softmaxXent(Struct<Fields.SoftmaxXent> xent) {
-    throw new UnsupportedOperationException();
+    return launch(() -> ops.softmaxXent(xent));
   }
 }
