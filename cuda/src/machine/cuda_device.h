@@ -85,6 +85,10 @@ FRNN_DEVICE bool warp_all(bool predicate) {
   return __all_sync(existing_lanes(), predicate) != 0;
 }
 
+FRNN_DEVICE int count_bits(unsigned word) {
+  return __popc(word);
+}
+
 FRNN_DEVICE Float4 load4(const float* address) {
   const float4 v = *reinterpret_cast<const float4*>(address);
   return {v.x, v.y, v.z, v.w};

@@ -29,7 +29,8 @@
 // warp of a block whose size is no multiple of 32) are left out of kAllLanes
 //   T shuffle_xor(T, int lane_mask), shuffle_down(T, int delta), shuffle_up(T, int delta),
 //   shuffle_index(T, int lane); T is arithmetic, 4 or 8 bytes. A source lane outside the warp gives
-//   the caller's own value. unsigned ballot(bool); bool warp_any(bool), warp_all(bool)
+//   the caller's own value. unsigned ballot(bool); bool warp_any(bool), warp_all(bool);
+//   int count_bits(unsigned)   the ones in a word
 //
 // Vectors: 16-byte accesses; the address must be a multiple of 16 (the emulated machine checks)
 //   Float4 load4(const float*), void store4(float*, Float4)

@@ -133,6 +133,10 @@ inline bool warp_all(bool predicate) {
   return emulated::ballot(predicate) == emulated::existing_lanes();
 }
 
+inline int count_bits(unsigned word) {
+  return __builtin_popcount(word);
+}
+
 inline Float4 load4(const float* address) {
   emulated::require_aligned(address, 16, "load4");
   Float4 v;

@@ -1,0 +1,86 @@
+// Column sums of a matrix [rows, columns], deterministic: db[j] = or += sum over n of m[n, j].
+//
+// Two kernels. The first cuts the rows into runs (column_sum_splits) and writes the partial sums of
+// each run, in fp32; the second adds the runs in order, in double. Float atomics would do it in
+// one, with other bits every time.
+
+#include "kernels/column_sums.h"
+
+#include "machine/device.h"
+
+namespace frnn {
+namespace {
+
+constexpr int kColumns = 32;  // a warp reads 128 bytes of a row in one access
+constexpr int kRowLanes = 8;  // and eight warps read eight rows
+constexpr int kThreads = kColumns * kRowLanes;
+constexpr int kFinalThreads = 128;
+
+struct PartialArgs {
+  ColumnSums sums;
+  int64_t splits;
+  int64_t rows_per_split;
+  int tiles;  // of columns
+};
+
+// Grid: tiles of 32 columns times runs of rows. Lane (y, x) sums rows y, y + 8, ... of its run in
+// column x; then row lane 0 adds the eight. Bytes moved: 4 * rows * columns, read once.
+FRNN_KERNEL_BOUNDS(kThreads, 1) void partial_kernel(PartialArgs args) {
+  FRNN_SHARED(lanes, float[kRowLanes][kColumns]);
+  const ColumnSums& s = args.sums;
+  const int64_t split = machine::block_index() / args.tiles;
+  const int tile = machine::block_index() % args.tiles;
+  const int x = machine::thread_index() % kColumns;
+  const int y = machine::thread_index() / kColumns;
+  const int64_t column = static_cast<int64_t>(tile) * kColumns + x;
+  const int64_t begin = split * args.rows_per_split;
+  const int64_t end = begin + args.rows_per_split < s.rows ? begin + args.rows_per_split : s.rows;
+
+  float sum = 0.0f;
+  if (column < s.columns) {
+    for (int64_t n = begin + y; n < end; n += kRowLanes)
+      sum += s.matrix[n * s.columns + column];
+  }
+  lanes[y][x] = sum;
+  machine::sync_block();
+  if (y != 0 || column >= s.columns) return;
+  FRNN_UNROLL
+  for (int k = 1; k < kRowLanes; ++k)
+    sum += lanes[k][x];
+  s.partials[split * s.columns + column] = sum;
+}
+
+struct FinalArgs {
+  ColumnSums sums;
+  int64_t splits;
+};
+
+// Grid: one thread for a column.
+FRNN_KERNEL_BOUNDS(kFinalThreads, 1) void final_kernel(FinalArgs args) {
+  const ColumnSums& s = args.sums;
+  const int64_t column =
+      static_cast<int64_t>(machine::block_index()) * kFinalThreads + machine::thread_index();
+  if (column >= s.columns) return;
+  double sum = 0.0;
+  for (int64_t k = 0; k < args.splits; ++k)
+    sum += s.partials[k * s.columns + column];
+  const float total = static_cast<float>(sum);
+  if (s.first != nullptr) s.first[column] = s.accumulate ? s.first[column] + total : total;
+  if (s.second != nullptr) s.second[column] = s.accumulate ? s.second[column] + total : total;
+}
+
+}  // namespace
+
+Status column_sums(const Queue& queue, const ColumnSums& s) {
+  if (s.first == nullptr && s.second == nullptr) return Status::success();
+  const int64_t splits = column_sum_splits(s.rows);
+  const int64_t tiles = ceil_div(s.columns, kColumns);
+  const PartialArgs partial = {s, splits, ceil_div(s.rows, splits), static_cast<int>(tiles)};
+  FRNN_TRY(queue.context.launch("column_sums_partial", partial_kernel,
+                                {tiles * splits, kThreads, 0, false}, queue.stream, partial));
+  return queue.context.launch("column_sums_final", final_kernel,
+                              {ceil_div(s.columns, kFinalThreads), kFinalThreads, 0, false},
+                              queue.stream, FinalArgs{s, splits});
+}
+
+}  // namespace frnn
