@@ -1,0 +1,128 @@
+package dev.fusedrnn.bench;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.List;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import org.openjdk.jmh.infra.BenchmarkParams;
+import org.openjdk.jmh.profile.GCProfiler;
+import org.openjdk.jmh.results.Result;
+import org.openjdk.jmh.results.RunResult;
+import org.openjdk.jmh.runner.Runner;
+import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
+import org.openjdk.jmh.runner.options.OptionsBuilder;
+import org.openjdk.jmh.runner.options.TimeValue;
+import org.openjdk.jmh.util.Statistics;
+
+/**
+ * One case to measure, in a JVM of its own.
+ *
+ * @param suite which benchmark class
+ * @param operation which of its methods
+ * @param shape the case; null for {@link Suite#OVERHEAD}
+ * @param backend who computes
+ * @param threads of the cpu backend; 0 leaves it to the backend
+ * @param quick fewer and shorter iterations
+ */
+record Job(
+    Suite suite,
+    String operation,
+    @Nullable Shape shape,
+    String backend,
+    int threads,
+    boolean quick) {
+
+  /** What the progress line says. */
+  String title() {
+    return suite.label() + " " + operation + (shape == null ? "" : " " + shape) + " " + backend;
+  }
+
+  /**
+   * Measures.
+   *
+   * @return the row, without a baseline
+   * @throws BenchmarkFailedException where the set-up refused or the run broke; says why
+   */
+  Row run() {
+    try {
+      Path log = Files.createTempFile("fusedrnn-bench", ".log");
+      try {
+        Collection<RunResult> results = new Runner(options(log).build()).run();
+        if (results.size() != 1) {
+          throw new BenchmarkFailedException(title() + ": no result" + tail(log));
+        }
+        return row(results.iterator().next());
+      } catch (RunnerException e) {
+        throw new BenchmarkFailedException(title() + " failed" + tail(log));
+      } finally {
+        Files.deleteIfExists(log);
+      }
+    } catch (IOException e) {
+      throw new BenchmarkFailedException(title() + ": " + e);
+    }
+  }
+
+  private ChainedOptionsBuilder options(Path log) {
+    ChainedOptionsBuilder options =
+        new OptionsBuilder()
+            .include("^" + Pattern.quote(suite.type().getName() + "." + operation) + "$")
+            .param("backend", backend)
+            .param("threads", String.valueOf(threads))
+            .shouldFailOnError(true)
+            .output(log.toString());
+    if (shape != null) {
+      options.param("shape", shape.name());
+    }
+    if (suite == Suite.OVERHEAD) {
+      options.addProfiler(GCProfiler.class);
+    }
+    if (quick) {
+      options
+          .warmupIterations(2)
+          .warmupTime(TimeValue.milliseconds(300))
+          .measurementIterations(3)
+          .measurementTime(TimeValue.milliseconds(300));
+    }
+    return options;
+  }
+
+  private Row row(RunResult run) {
+    Statistics times = run.getPrimaryResult().getStatistics();
+    double median = times.getPercentile(50);
+    Double gflop = null;
+    if (shape != null) {
+      gflop = (operation.equals("train") ? shape.trainFlop() : shape.forwardFlop()) / 1e9;
+    }
+    Result<?> allocated = run.getSecondaryResults().get("gc.alloc.rate.norm");
+    BenchmarkParams parameters = run.getParams();
+    return new Row(
+        suite.label(),
+        operation,
+        shape == null ? "" : shape.name(),
+        parameters.getParam("backend"),
+        threads,
+        median,
+        times.getMin(),
+        times.getMax(),
+        gflop,
+        gflop == null ? null : gflop / (median * 1e-6),
+        allocated == null ? null : allocated.getScore(),
+        null,
+        null);
+  }
+
+  /** The end of JMH's own output, which holds the reason. */
+  private static String tail(Path log) throws IOException {
+    List<String> lines =
+        Files.readAllLines(log).stream()
+            .filter(line -> !line.isBlank() && !line.startsWith("# "))
+            .filter(line -> !line.contains("org.openjdk.jmh.") && !line.contains("at java.base/"))
+            .toList();
+    return ":\n  "
+        + String.join("\n  ", lines.subList(Math.max(0, lines.size() - 20), lines.size()));
+  }
+}

@@ -1,0 +1,234 @@
+package dev.fusedrnn.bench;
+
+import dev.fusedrnn.BackendUnavailableException;
+import dev.fusedrnn.Device;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** The command {@code fusedrnn bench}: measures the cases one by one and reports on them. */
+@Command(
+    name = "fusedrnn bench",
+    mixinStandardHelpOptions = true,
+    description =
+        "Measures whole sequences (suite sequence) and the cost of a call (suite overhead)."
+            + " Each case is compared with the oracle before it is timed.",
+    footer = {
+      "",
+      "Median time of an operation; spread is (slowest - fastest) / median of the iterations.",
+      "Work counts the matrix products. The ratio is baseline / this, so above 1 is faster:",
+      "against the same row of --baseline, or else against the cpu's row. For JMH's own options:",
+      "java -jar bench/target/benchmarks.jar -h. Exit codes: 0 measured, 1 a case was wrong or",
+      "failed, 2 the command line or a backend that is not there."
+    })
+public final class Main implements Callable<Integer> {
+  private static final int FAILURE = 1;
+  private static final int USAGE = 2;
+
+  @Parameters(
+      arity = "0..*",
+      paramLabel = "SUITE",
+      description = "sequence, overhead. Default: both")
+  private List<Suite> suites = List.of();
+
+  @Option(
+      names = "--backend",
+      paramLabel = "NAME",
+      split = ",",
+      description = "cpu, cuda, emulated, reference; several are compared. Default: those of cpu, cuda that are there")
+  private List<String> backends = List.of();
+
+  @Option(
+      names = "--case",
+      paramLabel = "REGEX",
+      defaultValue = "",
+      description = "Only cases that hold a match, such as LSTM or 35x20. --list shows them")
+  private String cases = "";
+
+  @Option(
+      names = "--operation",
+      paramLabel = "NAME",
+      description = "Only forward, train or crossing")
+  private @Nullable String operation;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Threads of the cpu backend. Default: one a core")
+  private int threads;
+
+  @Option(names = "--quick", description = "Short iterations: a look, not a measurement")
+  private boolean quick;
+
+  @Option(names = "--list", description = "Lists the cases and ends")
+  private boolean list;
+
+  @Option(names = "--json", paramLabel = "FILE", description = "Writes environment and rows")
+  private @Nullable Path json;
+
+  @Option(
+      names = "--baseline",
+      paramLabel = "FILE",
+      description = "A file of --json to compare with")
+  private @Nullable Path baseline;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  /**
+   * Runs a command line and ends the process with its exit code.
+   *
+   * @param arguments the command line
+   */
+  public static void main(String... arguments) {
+    System.exit(commandLine().execute(arguments));
+  }
+
+  /** The command line as tests run it. */
+  static CommandLine commandLine() {
+    return new CommandLine(new Main())
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setExecutionExceptionHandler(
+            (error, command, parsed) -> {
+              boolean explained =
+                  error instanceof BenchmarkFailedException
+                      || error instanceof BackendUnavailableException
+                      || error instanceof IOException;
+              command
+                  .getErr()
+                  .println("fusedrnn bench: " + (explained ? error.getMessage() : "failed: " + error));
+              if (!explained) {
+                error.printStackTrace(command.getErr());
+              }
+              command.getErr().flush();
+              return error instanceof BackendUnavailableException ? USAGE : FAILURE;
+            });
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter err = spec.commandLine().getErr();
+    if (list) {
+      jobs(List.of("")).forEach(job -> out.println(job.title().strip()));
+      out.flush();
+      return 0;
+    }
+    checkFiles();
+    Map<String, Double> before = Map.of();
+    if (baseline != null) {
+      try {
+        before = Report.readBaseline(baseline);
+      } catch (IOException e) {
+        throw usage("--baseline " + baseline + ": cannot be read (" + e.getMessage() + ")");
+      }
+    }
+    List<String> chosen = chosenBackends();
+    List<Job> jobs = jobs(chosen);
+    Report report = new Report(out, Environment.describe(chosen), before);
+    report.begin();
+    for (int i = 0; i < jobs.size(); i++) {
+      err.printf("[%d/%d] %s%n", i + 1, jobs.size(), jobs.get(i).title());
+      err.flush();
+      report.add(jobs.get(i).run());
+    }
+    report.end();
+    if (json != null) {
+      report.write(json);
+      out.println("rows written to " + json);
+      out.flush();
+    }
+    return 0;
+  }
+
+  private void checkFiles() {
+    if (threads < 0) {
+      throw usage("--threads: expected at least 1, got " + threads);
+    }
+    if (json != null) {
+      Path folder = json.toAbsolutePath().getParent();
+      if (folder == null || !Files.isDirectory(folder)) {
+        throw usage("--json " + json + ": the folder " + folder + " does not exist; make it first");
+      }
+    }
+  }
+
+  private ParameterException usage(String message) {
+    return new ParameterException(spec.commandLine(), message);
+  }
+
+  /** Those asked for, opened once so that a missing one ends the run at its start. */
+  private List<String> chosenBackends() {
+    if (!backends.isEmpty()) {
+      Set<String> names = new LinkedHashSet<>();
+      for (String name : backends) {
+        try (Device device = Device.open(name)) {
+          names.add(device.backend().label());
+        } catch (IllegalArgumentException e) {
+          throw usage("--backend: " + e.getMessage());
+        }
+      }
+      return List.copyOf(names);
+    }
+    List<String> present = new ArrayList<>();
+    for (String name : List.of("cpu", "cuda")) {
+      try (Device device = Device.open(name)) {
+        present.add(device.backend().label());
+      } catch (BackendUnavailableException absent) {
+        if (name.equals("cpu")) {
+          throw absent;
+        }
+      }
+    }
+    return present;
+  }
+
+  private List<Job> jobs(List<String> names) {
+    Pattern wanted;
+    try {
+      wanted = Pattern.compile(cases, Pattern.CASE_INSENSITIVE);
+    } catch (PatternSyntaxException e) {
+      throw usage("--case: " + e.getMessage());
+    }
+    List<Job> jobs = new ArrayList<>();
+    for (Suite suite : suites.isEmpty() ? List.of(Suite.values()) : suites) {
+      for (String method : suite.operations()) {
+        if (operation != null && !operation.equals(method)) {
+          continue;
+        }
+        if (suite == Suite.OVERHEAD) {
+          names.forEach(name -> jobs.add(new Job(suite, method, null, name, threads, quick)));
+          continue;
+        }
+        Arrays.stream(Shape.values())
+            .filter(shape -> wanted.matcher(shape.name()).find())
+            .forEach(
+                shape ->
+                    names.forEach(
+                        name -> jobs.add(new Job(suite, method, shape, name, threads, quick))));
+      }
+    }
+    if (jobs.isEmpty()) {
+      throw usage("no case is left; --list shows all of them");
+    }
+    return jobs;
+  }
+}

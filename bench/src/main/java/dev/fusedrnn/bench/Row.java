@@ -1,0 +1,61 @@
+package dev.fusedrnn.bench;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One measured case.
+ *
+ * @param suite {@code sequence} or {@code overhead}
+ * @param benchmark the operation: {@code forward}, {@code train}, {@code crossing}
+ * @param shape the case, empty for {@code overhead}
+ * @param backend who computed
+ * @param threads asked for; 0 where the backend chose
+ * @param time_us_median median of the iterations' means, microseconds an operation
+ * @param time_us_min fastest iteration
+ * @param time_us_max slowest iteration
+ * @param gflop work of one operation in 10^9 operations; null for {@code overhead}
+ * @param gflop_per_s work over the median time
+ * @param bytes_per_op Java heap allocated by one operation; null where it was not asked for
+ * @param baseline_us what the ratio compares with; null without a baseline
+ * @param ratio baseline over this: above 1 is faster
+ */
+@JsonInclude(JsonInclude.Include.NON_NULL)
+record Row(
+    String suite,
+    String benchmark,
+    String shape,
+    String backend,
+    int threads,
+    double time_us_median,
+    double time_us_min,
+    double time_us_max,
+    @Nullable Double gflop,
+    @Nullable Double gflop_per_s,
+    @Nullable Double bytes_per_op,
+    @Nullable Double baseline_us,
+    @Nullable Double ratio) {
+
+  /** Names the same work on whatever backend. */
+  String work() {
+    return suite + " " + benchmark + " " + shape;
+  }
+
+  /** This row beside a baseline's time. */
+  Row against(double baseline) {
+    return new Row(
+        suite,
+        benchmark,
+        shape,
+        backend,
+        threads,
+        time_us_median,
+        time_us_min,
+        time_us_max,
+        gflop,
+        gflop_per_s,
+        bytes_per_op,
+        baseline,
+        baseline / time_us_median);
+  }
+}
