@@ -1,0 +1,56 @@
+package dev.fusedrnn.testkit;
+
+/**
+ * How far a computed tensor may be from the double-precision oracle. There is no epsilon to choose:
+ * the same thing is computed in plain fp32 loops, twice, with sums taken upwards and downwards, and
+ * the tensor may be {@link #FACTOR} times as far from the oracle as the worse of those two.
+ */
+public final class Tolerance {
+  /**
+   * How many times the plain computation's worst error a backend's worst error may be. One plain
+   * result is one draw: another order of summation, a fused multiply-add or an exponential of two
+   * units in the last place instead of one half draw anew, and the worst of few elements scatters.
+   */
+  public static final double FACTOR = 8;
+
+  /**
+   * Half a unit in the last place of a float, relative. A plain result may hit the oracle exactly
+   * by luck; then its error is taken as one rounding of the tensor's largest element.
+   */
+  public static final double ROUNDING = 0x1p-24;
+
+  private Tolerance() {}
+
+  /**
+   * The error that plain fp32 arithmetic makes of a tensor.
+   *
+   * @param oracle the exact values
+   * @param plains the same tensor from plain fp32 loops, at least once
+   * @return the worst absolute error over elements that are finite in the oracle, at least one
+   *     rounding of the largest of them
+   */
+  public static double plainError(double[] oracle, float[]... plains) {
+    double worst = 0;
+    for (int k = 0; k < oracle.length; k++) {
+      if (Double.isFinite(oracle[k])) {
+        worst = Math.max(worst, ROUNDING * Math.abs(oracle[k]));
+        for (float[] plain : plains) {
+          double error = Math.abs(plain[k] - oracle[k]);
+          worst = Double.isFinite(error) ? Math.max(worst, error) : worst;
+        }
+      }
+    }
+    return worst;
+  }
+
+  /**
+   * The error that a backend may make of a tensor.
+   *
+   * @param oracle the exact values
+   * @param plains the same tensor from plain fp32 loops, at least once
+   * @return {@link #FACTOR} times {@link #plainError}
+   */
+  public static double allowed(double[] oracle, float[]... plains) {
+    return FACTOR * plainError(oracle, plains);
+  }
+}
