@@ -1,0 +1,74 @@
+package dev.fusedrnn.cli.replay;
+
+import dev.fusedrnn.Backend;
+import dev.fusedrnn.DType;
+import dev.fusedrnn.Device;
+import dev.fusedrnn.cli.BackendOption;
+import dev.fusedrnn.cli.UserException;
+import dev.fusedrnn.cli.io.OutputFile;
+import dev.fusedrnn.cli.io.Safetensors;
+import dev.fusedrnn.cli.io.SafetensorsReader;
+import dev.fusedrnn.cli.io.SafetensorsWriter;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code fusedrnn replay}. */
+@Command(
+    name = "replay",
+    description = {
+      "Runs one recurrent network from files, forward and, where upstream gradients are given,"
+          + " backward: whoever can write a safetensors file can check this library.",
+      "spec.json: cell lstm|gru|rnn_tanh|rnn_relu, input_size, hidden_size, bias, batch_first,"
+          + " gru_reset after|before, dtype f64 (reference only)|f32.",
+      "Tensors as in torch.nn: input, h0, c0, weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0,"
+          + " grad_output, grad_hn, grad_cn."
+    },
+    mixinStandardHelpOptions = true)
+public final class ReplayCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+  @Mixin private BackendOption backend;
+
+  @Option(names = "--spec", required = true, paramLabel = "FILE", description = "The network, JSON")
+  private Path specFile;
+
+  @Option(
+      names = "--tensors",
+      required = true,
+      paramLabel = "FILE",
+      description = "Input, states, parameters and gradients, safetensors")
+  private Path tensorFile;
+
+  @Option(
+      names = "--out",
+      required = true,
+      paramLabel = "FILE",
+      description = "Where results go, safetensors")
+  private Path outFile;
+
+  @Override
+  public Integer call() throws IOException {
+    OutputFile.requireWritable("--out", outFile);
+    ReplaySpec network = ReplaySpec.read(specFile);
+    ReplayInput input = ReplayInput.of(network, SafetensorsReader.read(tensorFile), tensorFile);
+    try (Device device = backend.open()) {
+      if (network.dtype() == DType.F64 && device.backend() != Backend.REFERENCE) {
+        throw new UserException(
+            specFile + ": dtype f64 is computed by the reference only: add --backend reference");
+      }
+      Safetensors results = ReplayRun.run(device, network, input);
+      SafetensorsWriter.write(outFile, results);
+      spec.commandLine()
+          .getOut()
+          .printf(
+              "%s: wrote %s to %s%n",
+              device, String.join(", ", results.tensors().keySet()), outFile);
+    }
+    return 0;
+  }
+}
