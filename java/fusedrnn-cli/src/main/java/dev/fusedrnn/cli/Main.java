@@ -1,0 +1,92 @@
+package dev.fusedrnn.cli;
+
+import dev.fusedrnn.BackendUnavailableException;
+import dev.fusedrnn.FusedRnnException;
+import dev.fusedrnn.cli.charlm.SampleCommand;
+import dev.fusedrnn.cli.charlm.TrainCharLmCommand;
+import dev.fusedrnn.cli.check.CheckCommand;
+import dev.fusedrnn.cli.doctor.DoctorCommand;
+import dev.fusedrnn.cli.replay.ReplayCommand;
+import java.io.PrintWriter;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** The entry point of the {@code fusedrnn} command. */
+@Command(
+    name = "fusedrnn",
+    description = "Recurrent networks on fused kernels: train, sample, replay, check, diagnose.",
+    mixinStandardHelpOptions = true,
+    versionProvider = Version.class,
+    synopsisSubcommandLabel = "COMMAND",
+    subcommands = {
+      Main.Train.class,
+      SampleCommand.class,
+      ReplayCommand.class,
+      CheckCommand.class,
+      DoctorCommand.class
+    },
+    footer = {
+      "",
+      "`fusedrnn bench` runs the benchmarks. Exit codes: 0 success, 1 a check or a run failed,",
+      "2 the command line, a file that it names, or a backend that is not there."
+    })
+public final class Main implements Runnable {
+  @Spec private CommandSpec spec;
+
+  /** What can be trained. */
+  @Command(
+      name = "train",
+      description = "Trains a model.",
+      mixinStandardHelpOptions = true,
+      synopsisSubcommandLabel = "MODEL",
+      subcommands = TrainCharLmCommand.class)
+  static final class Train implements Runnable {
+    @Spec private CommandSpec spec;
+
+    @Override
+    public void run() {
+      throw new ParameterException(spec.commandLine(), "Say what to train: train char-lm");
+    }
+  }
+
+  @Override
+  public void run() {
+    throw new ParameterException(spec.commandLine(), "Missing command");
+  }
+
+  /**
+   * Runs a command line and ends the process with its exit code.
+   *
+   * @param arguments the command line
+   */
+  public static void main(String... arguments) {
+    System.exit(commandLine().execute(arguments));
+  }
+
+  /**
+   * The command line as tests run it.
+   *
+   * @return it, writing to the process's own output until told otherwise
+   */
+  public static CommandLine commandLine() {
+    return new CommandLine(new Main())
+        .setExecutionExceptionHandler((error, command, parsed) -> report(error, command))
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setAbbreviatedOptionsAllowed(false);
+  }
+
+  private static int report(Exception error, CommandLine command) {
+    PrintWriter err = command.getErr();
+    boolean explained = error instanceof UserException || error instanceof FusedRnnException;
+    err.println("fusedrnn: " + (explained ? error.getMessage() : "failed: " + error));
+    if (!explained) {
+      error.printStackTrace(err);
+    }
+    err.flush();
+    boolean usage = error instanceof UserException || error instanceof BackendUnavailableException;
+    return usage ? ExitCode.USAGE : ExitCode.FAILURE;
+  }
+}

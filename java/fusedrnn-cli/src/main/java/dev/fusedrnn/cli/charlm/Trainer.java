@@ -1,0 +1,167 @@
+package dev.fusedrnn.cli.charlm;
+
+import dev.fusedrnn.Backend;
+import dev.fusedrnn.DType;
+import dev.fusedrnn.Device;
+import dev.fusedrnn.DeviceBuffer;
+import dev.fusedrnn.GlobalNormClip;
+import dev.fusedrnn.LossResult;
+import dev.fusedrnn.Optimizer;
+import dev.fusedrnn.SoftmaxCrossEntropy;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Truncated backpropagation through time with carried state. Several steps are enqueued before the
+ * losses are read, so that a GPU is not waited for at every step; the clip's coefficient never
+ * leaves the device.
+ */
+final class Trainer implements AutoCloseable {
+  /** Hidden behind this many steps, one wait costs a GPU nothing that can be measured. */
+  private static final int STEPS_AHEAD_ON_GPU = 16;
+
+  private final Device device;
+  private final Corpus corpus;
+  private final TrainSettings settings;
+  private final CharParameters gradients;
+  private final CharNet net;
+  private final Optimizer optimizer;
+  private final GlobalNormClip clip;
+  private final Lanes lanes;
+  private final int ahead;
+  private final int rows;
+  private final DeviceBuffer ids;
+  private final DeviceBuffer targets;
+  private final List<SoftmaxCrossEntropy> losses = new ArrayList<>();
+  private int step;
+
+  Trainer(Device device, CharParameters parameters, Corpus corpus, TrainSettings settings) {
+    this.device = device;
+    this.corpus = corpus;
+    this.settings = settings;
+    this.gradients = new CharParameters(device, parameters.shape());
+    this.net = new CharNet(device, parameters, gradients, settings.seqLen(), settings.batch());
+    this.optimizer =
+        Optimizer.create(settings.optimizer(), parameters.learnt(), gradients.learnt());
+    double limit = settings.clip() > 0 ? settings.clip() : Double.POSITIVE_INFINITY;
+    this.clip = GlobalNormClip.create(optimizer.tensors(), 1, limit);
+    optimizer.clip(clip, true);
+    this.lanes =
+        Lanes.training(corpus.train(), settings.seqLen(), settings.batch(), settings.seed());
+    this.ahead = device.backend() == Backend.CUDA ? STEPS_AHEAD_ON_GPU : 1;
+    this.rows = settings.seqLen() * settings.batch();
+    this.ids = device.allocate(DType.I32, (long) ahead * rows);
+    this.targets = device.allocate(DType.I32, (long) ahead * rows);
+    int characters = parameters.shape().vocabulary().size();
+    for (int k = 0; k < ahead; k++) {
+      SoftmaxCrossEntropy loss = SoftmaxCrossEntropy.create(device, DType.F32, rows, characters);
+      loss.logits(net.logits()).dlogits(net.logits()).ignoreIndex(Lanes.IGNORED);
+      losses.add(loss.targets(slot(targets, k)));
+    }
+  }
+
+  private DeviceBuffer slot(DeviceBuffer all, int k) {
+    return all.slice((long) k * rows, rows);
+  }
+
+  /** Steps made. */
+  int step() {
+    return step;
+  }
+
+  /**
+   * Makes some steps, as many as are enqueued at once, and waits for them.
+   *
+   * @return the mean loss of each step, in nats a character
+   */
+  double[] advance() {
+    int count = Math.min(ahead, settings.steps() - step);
+    boolean[] first = new boolean[count];
+    int[] inputs = new int[ahead * rows];
+    int[] following = new int[ahead * rows];
+    int[] windowIn = new int[rows];
+    int[] windowOut = new int[rows];
+    for (int k = 0; k < count; k++) {
+      first[k] = lanes.next(windowIn, windowOut);
+      System.arraycopy(windowIn, 0, inputs, k * rows, rows);
+      System.arraycopy(windowOut, 0, following, k * rows, rows);
+    }
+    ids.write(inputs);
+    targets.write(following);
+    for (int k = 0; k < count; k++) {
+      enqueue(k, first[k]);
+    }
+    double[] means = new double[count];
+    for (int k = 0; k < count; k++) {
+      means[k] = losses.get(k).read().mean();
+    }
+    return means;
+  }
+
+  private void enqueue(int k, boolean first) {
+    if (first) {
+      net.zeroState();
+    } else {
+      net.carryState();
+    }
+    net.forward(slot(ids, k));
+    losses.get(k).scale(1.0 / rows).run(device.defaultStream());
+    net.backward();
+    clip.measure(device.defaultStream());
+    step++;
+    optimizer.learningRate(settings.schedule().rate(step)).step(device.defaultStream());
+  }
+
+  /** Norm of the last step's gradient, before clipping. */
+  double gradientNorm() {
+    return clip.readNorm();
+  }
+
+  /**
+   * Measures the loss on the text kept for validation, from an empty state.
+   *
+   * @return nats a character; NaN where there is no such text
+   */
+  double validate() {
+    if (corpus.valid().length < 2) {
+      return Double.NaN;
+    }
+    Lanes reader = Lanes.validation(corpus.valid(), settings.seqLen(), settings.batch());
+    int[] inputs = new int[rows];
+    int[] following = new int[rows];
+    double sum = 0;
+    long counted = 0;
+    DeviceBuffer slot = slot(ids, 0);
+    for (int w = 0; w < reader.windows(); w++) {
+      if (reader.next(inputs, following)) {
+        net.zeroState();
+      } else {
+        net.carryState();
+      }
+      slot.write(inputs);
+      slot(targets, 0).write(following);
+      net.forward(slot);
+      losses.get(0).run(device.defaultStream());
+      LossResult result = losses.get(0).read();
+      sum += result.lossSum();
+      counted += result.rows();
+    }
+    return sum / counted;
+  }
+
+  /** Gradients of the last step, for tests. */
+  CharParameters gradients() {
+    return gradients;
+  }
+
+  @Override
+  public void close() {
+    losses.forEach(SoftmaxCrossEntropy::close);
+    ids.close();
+    targets.close();
+    clip.close();
+    optimizer.close();
+    net.close();
+    gradients.close();
+  }
+}
