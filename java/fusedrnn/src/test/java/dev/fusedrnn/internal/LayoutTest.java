@@ -1,0 +1,116 @@
+package dev.fusedrnn.internal;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import dev.fusedrnn.Cell;
+import dev.fusedrnn.DType;
+import dev.fusedrnn.Optimizer;
+import dev.fusedrnn.Status;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Goal: what Java writes into a struct lands in the field that C reads. Method: reads {@code
+ * fusedrnn.h} and compares every struct and enum with its Java constants, name by name, in order.
+ */
+class LayoutTest {
+  private static final Pattern FIELD = Pattern.compile("^\\s*(int64_t|double) (\\w+);");
+  private static final Pattern CONSTANT = Pattern.compile("FRNN_(\\w+) = (\\d+)");
+
+  private static String header() throws IOException {
+    String root = System.getProperty("fusedrnn.root", "../..");
+    return Files.readString(Path.of(root, "cuda/include/fusedrnn.h"));
+  }
+
+  private static String body(String keyword, String name) throws IOException {
+    Matcher matcher =
+        Pattern.compile(
+                "typedef " + keyword + " " + name + " \\{(.*?)\\} " + name + ";", Pattern.DOTALL)
+            .matcher(header());
+    if (!matcher.find()) {
+      throw new AssertionError("fusedrnn.h has no " + keyword + " " + name);
+    }
+    return matcher.group(1);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      classes = {
+        Fields.Rnn.class,
+        Fields.RnnSizes.class,
+        Fields.Tensors.class,
+        Fields.ClipResult.class,
+        Fields.Clip.class,
+        Fields.Optimizer.class,
+        Fields.Linear.class,
+        Fields.Embedding.class,
+        Fields.LossResult.class,
+        Fields.SoftmaxXent.class
+      })
+  void structHasTheSameFields(Class<?> fields) throws IOException {
+    String name =
+        "frnn" + fields.getSimpleName().replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
+    List<String> inC = new ArrayList<>();
+    for (String line : body("struct", name).split("\n")) {
+      Matcher matcher = FIELD.matcher(line);
+      if (matcher.find()) {
+        inC.add(matcher.group(2).toLowerCase(Locale.ROOT));
+      } else {
+        assertFalse(line.replaceAll("//.*", "").contains(";"), "not a 64-bit word: " + line);
+      }
+    }
+    List<String> inJava =
+        Arrays.stream(fields.getEnumConstants())
+            .map(constant -> ((Enum<?>) constant).name().toLowerCase(Locale.ROOT))
+            .toList();
+    assertEquals(inC, inJava);
+  }
+
+  private static void assertSameConstants(String name, Enum<?>[] inJava) throws IOException {
+    List<String> expected = new ArrayList<>();
+    for (Enum<?> constant : inJava) {
+      expected.add(constant.name() + " = " + constant.ordinal());
+    }
+    List<String> inC = new ArrayList<>();
+    Matcher matcher = CONSTANT.matcher(body("enum", name));
+    while (matcher.find()) {
+      inC.add(matcher.group(1) + " = " + matcher.group(2));
+    }
+    assertEquals(inC, expected);
+  }
+
+  @Test
+  void enumsHaveTheSameConstants() throws IOException {
+    assertSameConstants("frnn_cell", Cell.values());
+    assertSameConstants("frnn_dtype", DType.values());
+    assertSameConstants("frnn_status", Status.values());
+    assertSameConstants("frnn_optimizer_kind", Optimizer.Kind.values());
+  }
+
+  @Test
+  void flagsHaveTheSameBits() throws IOException {
+    Matcher matcher = CONSTANT.matcher(body("enum", "frnn_flag"));
+    List<String> inC = new ArrayList<>();
+    while (matcher.find()) {
+      inC.add(matcher.group(1) + " = " + matcher.group(2));
+    }
+    assertEquals(
+        inC,
+        List.of(
+            "TRAINING = " + Flags.TRAINING,
+            "ACCUMULATE = " + Flags.ACCUMULATE,
+            "ALLOW_TF32 = " + Flags.ALLOW_TF32,
+            "SKIP_NONFINITE = " + Flags.SKIP_NONFINITE));
+  }
+}
