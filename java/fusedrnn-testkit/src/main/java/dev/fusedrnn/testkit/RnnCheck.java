@@ -2,6 +2,8 @@ package dev.fusedrnn.testkit;
 
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -18,29 +20,34 @@ public record RnnCheck(RnnCase sizes) implements CheckCase {
   @Override
   public CheckResult run(Device device, Device oracle) {
     Map<String, float[]> data = sizes.data();
-    return compare(oracle, data, RnnRun.of(device, DType.F32, sizes, data));
+    Map<String, double[]> got = RnnRun.of(device, DType.F32, sizes, data);
+    Findings findings = new Findings(name(), sizes.seed());
+    compare(oracle, sizes, data, got).forEach(findings::add);
+    return findings.result();
   }
 
   /**
    * Compares results that the caller computed with the oracle.
    *
    * @param oracle a device of the reference backend
+   * @param sizes what was run
    * @param data inputs as {@link RnnCase#data()} has them
    * @param got fp32 results by the names of {@code fusedrnn.h}: outputs and gradients, as many as
    *     there are
-   * @return the outcome over those
+   * @return one comparison for each of them
    */
-  public CheckResult compare(Device oracle, Map<String, float[]> data, Map<String, double[]> got) {
+  public static List<Comparison> compare(
+      Device oracle, RnnCase sizes, Map<String, float[]> data, Map<String, double[]> got) {
     Map<String, double[]> expected = RnnRun.of(oracle, DType.F64, sizes, data);
     Map<String, float[]> up = PlainRnn.run(sizes, data, SummationOrder.ASCENDING);
     Map<String, float[]> down = PlainRnn.run(sizes, data, SummationOrder.DESCENDING);
-    Findings findings = new Findings(name(), sizes.seed());
+    List<Comparison> comparisons = new ArrayList<>();
     got.forEach(
         (tensor, values) -> {
           double[] exact = expected.get(tensor);
           double allowed = Tolerance.allowed(exact, up.get(tensor), down.get(tensor));
-          findings.add(Comparison.of(tensor, sizes.shape(tensor), exact, values, allowed));
+          comparisons.add(Comparison.of(tensor, sizes.shape(tensor), exact, values, allowed));
         });
-    return findings.result();
+    return comparisons;
   }
 }
