@@ -1,0 +1,79 @@
+// How the gpu providers lay out reserve and workspace: byte offsets, a pure function of the
+// problem. gpu_plan.cpp answers sizes from it, gpu_rnn*.cpp place pointers by it.
+
+#ifndef FUSEDRNN_SRC_HOST_GPU_LAYOUT_H_
+#define FUSEDRNN_SRC_HOST_GPU_LAYOUT_H_
+
+#include <cstdint>
+
+#include "fusedrnn.h"
+
+namespace frnn {
+
+// Hands out 256-byte aligned slices in turn. `bytes` is what they need from a base aligned to 16,
+// as the door asks; float4 accesses need no more, and the BLAS slice aligns itself.
+class Carver {
+ public:
+  int64_t floats(int64_t count) { return take(4 * count); }
+  int64_t take(int64_t bytes) {
+    const int64_t offset = bytes_;
+    bytes_ += (bytes + 255) / 256 * 256;
+    return offset;
+  }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  int64_t bytes_ = 0;
+};
+
+// What forward leaves for backward, in `reserve`.
+struct RnnReserve {
+  int64_t gates;  // [T, B, G*H] activated; RNN keeps none: y is enough
+  int64_t c;      // LSTM [T, B, H]
+  int64_t ah_n;   // GRU [T, B, H]: U_n h + b_hh_n
+  int64_t rh;     // reset-before GRU [T, B, H]: r * h
+  int64_t bytes;
+};
+RnnReserve rnn_reserve(const frnn_rnn& rnn);
+
+struct RnnForwardWorkspace {
+  int64_t chunk_steps;  // steps whose input product is computed at once
+  int64_t gates;        // [chunk_steps, B, G*H], unless the reserve has them
+  int64_t ah;           // GRU [B, 3H]
+  int64_t c;            // LSTM without training [B, H]
+  int64_t rh;           // reset-before GRU without training [B, H]
+  int64_t zeros;        // [B, H]: stands for an absent h0 or c0
+  int64_t blas;         // kBlasAlignment more than blas_bytes
+  int64_t blas_bytes;
+  int64_t bytes;
+};
+RnnForwardWorkspace rnn_forward_workspace(const frnn_rnn& rnn);
+
+struct RnnBackwardWorkspace {
+  int64_t da;        // [T, B, G*H]; GRU: of the input parts
+  int64_t dah;       // GRU [T, B, 3H]: of the recurrent parts
+  int64_t dh;        // [B, H]
+  int64_t dc;        // LSTM [B, H]
+  int64_t drh;       // reset-before GRU [B, H]
+  int64_t zeros;     // [B, H]: stands for an absent h0, c0, dhT or dcT
+  int64_t partials;  // of the column sums
+  int64_t blas;
+  int64_t blas_bytes;
+  int64_t bytes;
+};
+RnnBackwardWorkspace rnn_backward_workspace(const frnn_rnn& rnn);
+
+struct LinearWorkspace {
+  int64_t partials;
+  int64_t blas;
+  int64_t blas_bytes;
+  int64_t bytes;
+};
+LinearWorkspace linear_workspace(const frnn_linear& linear);
+
+// cuBLAS wants its workspace aligned to this.
+constexpr int64_t kBlasAlignment = 256;
+
+}  // namespace frnn
+
+#endif  // FUSEDRNN_SRC_HOST_GPU_LAYOUT_H_

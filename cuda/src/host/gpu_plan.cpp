@@ -1,0 +1,110 @@
+#include "host/gpu_layout.h"
+#include "host/plan.h"
+#include "kernels/column_split.h"
+
+namespace frnn {
+namespace {
+
+// Without training the input products are kept for a run of steps, not for all: long sequences then
+// need no more memory than this, and the product is large enough to fill a GPU all the same.
+constexpr int64_t kChunkBytes = int64_t{64} << 20;
+
+// NVIDIA's advice for cuBLAS is 32 MiB on Hopper and 4 MiB elsewhere; it is for kernels that split
+// the reduction. Small problems get a small one.
+int64_t blas_workspace_bytes(int64_t largest_product) {
+  return largest_product < (int64_t{1} << 20) ? int64_t{1} << 20 : int64_t{32} << 20;
+}
+
+int64_t carve_blas(Carver* carver, int64_t bytes) {
+  return carver->take(bytes + kBlasAlignment);
+}
+
+bool is_gru(const frnn_rnn& rnn) {
+  return rnn.cell == FRNN_GRU;
+}
+bool is_gru_before(const frnn_rnn& rnn) {
+  return rnn.cell == FRNN_GRU_RESET_BEFORE;
+}
+bool keeps_gates(const frnn_rnn& rnn) {
+  return gates_of(rnn.cell) > 1;
+}
+bool training(const frnn_rnn& rnn) {
+  return (rnn.flags & FRNN_TRAINING) != 0;
+}
+
+}  // namespace
+
+RnnReserve rnn_reserve(const frnn_rnn& rnn) {
+  const int64_t states = rnn.T * rnn.B * rnn.H;
+  Carver carver;
+  RnnReserve r{};
+  if (!training(rnn)) return r;
+  if (keeps_gates(rnn)) r.gates = carver.floats(states * gates_of(rnn.cell));
+  if (rnn.cell == FRNN_LSTM) r.c = carver.floats(states);
+  if (is_gru(rnn)) r.ah_n = carver.floats(states);
+  if (is_gru_before(rnn)) r.rh = carver.floats(states);
+  r.bytes = carver.bytes();
+  return r;
+}
+
+RnnForwardWorkspace rnn_forward_workspace(const frnn_rnn& rnn) {
+  const int64_t state = rnn.B * rnn.H;
+  const int64_t step = state * gates_of(rnn.cell);
+  const bool gates_in_reserve = training(rnn) && keeps_gates(rnn);
+  Carver carver;
+  RnnForwardWorkspace w{};
+  w.chunk_steps = rnn.T;
+  if (!gates_in_reserve) {
+    const int64_t fit = kChunkBytes / (4 * (step > 0 ? step : 1));
+    w.chunk_steps = fit < 1 ? 1 : (fit < rnn.T ? fit : rnn.T);
+    w.gates = carver.floats(w.chunk_steps * step);
+  }
+  if (is_gru(rnn)) w.ah = carver.floats(step);
+  if (rnn.cell == FRNN_LSTM && !training(rnn)) w.c = carver.floats(state);
+  if (is_gru_before(rnn) && !training(rnn)) w.rh = carver.floats(state);
+  w.zeros = carver.floats(state);
+  w.blas_bytes = blas_workspace_bytes(w.chunk_steps * step);
+  w.blas = carve_blas(&carver, w.blas_bytes);
+  w.bytes = carver.bytes();
+  return w;
+}
+
+RnnBackwardWorkspace rnn_backward_workspace(const frnn_rnn& rnn) {
+  const int64_t state = rnn.B * rnn.H;
+  const int64_t columns = gates_of(rnn.cell) * rnn.H;
+  const int64_t rows = rnn.T * rnn.B;
+  Carver carver;
+  RnnBackwardWorkspace w{};
+  w.da = carver.floats(rows * columns);
+  if (is_gru(rnn)) w.dah = carver.floats(rows * columns);
+  w.dh = carver.floats(state);
+  if (rnn.cell == FRNN_LSTM) w.dc = carver.floats(state);
+  if (is_gru_before(rnn)) w.drh = carver.floats(state);
+  w.zeros = carver.floats(state);
+  w.partials = carver.floats(column_sum_partials(rows, columns));
+  w.blas_bytes = blas_workspace_bytes(rows * columns);
+  w.blas = carve_blas(&carver, w.blas_bytes);
+  w.bytes = carver.bytes();
+  return w;
+}
+
+LinearWorkspace linear_workspace(const frnn_linear& linear) {
+  Carver carver;
+  LinearWorkspace w{};
+  w.partials = carver.floats(column_sum_partials(linear.N, linear.O));
+  w.blas_bytes = blas_workspace_bytes(linear.N * (linear.O > linear.I ? linear.O : linear.I));
+  w.blas = carve_blas(&carver, w.blas_bytes);
+  w.bytes = carver.bytes();
+  return w;
+}
+
+frnn_rnn_sizes gpu_rnn_sizes(const frnn_rnn& rnn) {
+  return {rnn_reserve(rnn).bytes, rnn_forward_workspace(rnn).bytes,
+          rnn_backward_workspace(rnn).bytes};
+}
+
+int64_t gpu_linear_workspace_bytes(const frnn_linear& linear) {
+  return linear_workspace(linear).bytes;
+}
+
+}  // namespace frnn

@@ -1,0 +1,32 @@
+// One layer in one direction on a gpu: the loop over time behind one call. The input product is one
+// GEMM for all steps (or for a long run of them); a step is one recurrent GEMM and one fused kernel
+// (two of each for the reset-before GRU); backward ends with one GEMM each for dW, dR and dx.
+// Everything is enqueued on the call's stream; nothing is allocated, nothing waits; so a call can
+// be captured into a graph.
+
+#ifndef FUSEDRNN_SRC_HOST_GPU_RNN_H_
+#define FUSEDRNN_SRC_HOST_GPU_RNN_H_
+
+#include "host/gpu_blas.h"
+#include "kernels/launch.h"
+
+namespace frnn {
+
+// T > 0 and B > 0; arguments as the door leaves them.
+Status gpu_rnn_forward(machine::Context& context, GpuBlas& blas, const frnn_rnn& rnn);
+Status gpu_rnn_backward(machine::Context& context, GpuBlas& blas, const frnn_rnn& rnn);
+
+// What cuBLAS and the step kernels index with 32 bits fits them.
+Status gpu_rnn_fits(const frnn_rnn& rnn);
+
+inline float* floats_at(int64_t address, int64_t byte_offset = 0) {
+  return reinterpret_cast<float*>(address + byte_offset);
+}
+// An optional tensor at an element offset; null where it is absent.
+inline float* optional_at(int64_t address, int64_t element) {
+  return address == 0 ? nullptr : reinterpret_cast<float*>(address) + element;
+}
+
+}  // namespace frnn
+
+#endif  // FUSEDRNN_SRC_HOST_GPU_RNN_H_
