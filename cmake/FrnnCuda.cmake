@@ -18,17 +18,16 @@ else()
   message(STATUS "fusedrnn: FRNN_CUDA is OFF: the CUDA library is left out of this build")
 endif()
 
-file(GLOB frnn_cuda_machine CONFIGURE_DEPENDS ${frnn_src}/machine/cuda/*.cpp
-     ${frnn_src}/machine/cuda/*.cu)
-if(FRNN_WITH_CUDA AND FRNN_KERNEL_SOURCES AND frnn_cuda_machine)
+if(FRNN_WITH_CUDA)
+  file(GLOB frnn_cuda_machine CONFIGURE_DEPENDS ${frnn_src}/machine/cuda/*.cpp)
   set(CMAKE_CUDA_STANDARD 17)
   set(CMAKE_CUDA_STANDARD_REQUIRED ON)
   set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
   list(JOIN FRNN_CUDA_ARCHITECTURES " " frnn_architectures)
   message(STATUS "fusedrnn: CUDA ${CMAKE_CUDA_COMPILER_VERSION}, architectures ${frnn_architectures}")
 
-  add_library(fusedrnn_cuda SHARED ${FRNN_KERNEL_SOURCES} ${FRNN_GPU_HOST_SOURCES}
-              ${frnn_src}/host/blas_cublas.cpp ${frnn_cuda_machine})
+  add_library(fusedrnn_cuda SHARED ${FRNN_GPU_SOURCES} ${frnn_src}/host/blas_cublas.cpp
+              ${frnn_cuda_machine})
   target_include_directories(fusedrnn_cuda SYSTEM PRIVATE
                              ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   target_compile_definitions(fusedrnn_cuda PRIVATE FRNN_CUDA_VERSION="${CMAKE_CUDA_COMPILER_VERSION}"

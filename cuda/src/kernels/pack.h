@@ -1,6 +1,7 @@
 // Width neighbouring floats that a thread owns, 1 or 4, with the arithmetic that cells are written
 // in: a kernel body reads the same for both. Width 4 moves 16 bytes in one access and needs the
-// address aligned to it; width 1 serves every shape and address.
+// address aligned to it; width 1 serves every shape and address. The loops are short enough for
+// both compilers to unroll them unasked.
 
 #ifndef FUSEDRNN_SRC_KERNELS_PACK_H_
 #define FUSEDRNN_SRC_KERNELS_PACK_H_
@@ -19,7 +20,6 @@ struct Pack {
 
   Pack() = default;
   FRNN_HOST_DEVICE Pack(float all) {
-    FRNN_UNROLL
     for (int k = 0; k < Width; ++k)
       v[k] = all;
   }
@@ -28,7 +28,6 @@ struct Pack {
 template <int Width, typename F>
 FRNN_HOST_DEVICE Pack<Width> map(const Pack<Width>& a, F f) {
   Pack<Width> out;
-  FRNN_UNROLL
   for (int k = 0; k < Width; ++k)
     out.v[k] = f(a.v[k]);
   return out;
@@ -37,7 +36,6 @@ FRNN_HOST_DEVICE Pack<Width> map(const Pack<Width>& a, F f) {
 template <int Width, typename F>
 FRNN_HOST_DEVICE Pack<Width> map(const Pack<Width>& a, const Pack<Width>& b, F f) {
   Pack<Width> out;
-  FRNN_UNROLL
   for (int k = 0; k < Width; ++k)
     out.v[k] = f(a.v[k], b.v[k]);
   return out;
