@@ -1,5 +1,6 @@
 package dev.fusedrnn.bench;
 
+import dev.fusedrnn.Backend;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.DeviceBuffer;
 import dev.fusedrnn.RnnConfig;
@@ -7,11 +8,10 @@ import dev.fusedrnn.RnnLayer;
 import dev.fusedrnn.RnnParameters;
 import dev.fusedrnn.RnnSequence;
 import dev.fusedrnn.Stream;
-import dev.fusedrnn.testkit.Comparison;
+import dev.fusedrnn.testkit.CheckResult;
 import dev.fusedrnn.testkit.RnnCase;
 import dev.fusedrnn.testkit.RnnCheck;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
@@ -53,10 +53,7 @@ final class CheckedSequence implements AutoCloseable {
     this.rows = IntStream.of(0, sizes.batch() - 1).distinct().toArray();
     this.data = sizes.data();
     RnnConfig config =
-        RnnConfig.builder(sizes.cell())
-            .inputSize(sizes.input())
-            .hiddenSize(sizes.hidden())
-            .build();
+        RnnConfig.builder(sizes.cell()).inputSize(sizes.input()).hiddenSize(sizes.hidden()).build();
     this.layer = RnnLayer.create(device, config);
     this.parameters = layer.newParameters();
     this.gradients = layer.newGradients();
@@ -129,18 +126,13 @@ final class CheckedSequence implements AutoCloseable {
             sizes.hidden(),
             sizes.parts(),
             sizes.seed());
-    List<Comparison> comparisons = RnnCheck.compare(fewRows, few, results());
-    for (Comparison comparison : comparisons) {
-      if (!comparison.pass()) {
+    try (Device oracle = Device.open(Backend.REFERENCE)) {
+      CheckResult result = new RnnCheck(fewRows).compare(oracle, few, results());
+      if (!result.pass()) {
         throw new IllegalStateException(
             String.format(
-                "%s on %s is wrong, so it is not timed: %s: error %.3g, allowed %.3g, at %s",
-                sizes.name(),
-                device,
-                comparison.tensor(),
-                comparison.error(),
-                comparison.allowed(),
-                comparison.worst()));
+                "%s on %s is wrong, so it is not timed: error %.3g, allowed %.3g; %s",
+                sizes.name(), device, result.error(), result.allowed(), result.detail()));
       }
     }
   }

@@ -27,17 +27,17 @@ import picocli.CommandLine.Spec;
 /** The command {@code fusedrnn bench}: measures the cases one by one and reports on them. */
 @Command(
     name = "fusedrnn bench",
-    mixinStandardHelpOptions = true,
     description =
         "Measures whole sequences (suite sequence) and the cost of a call (suite overhead)."
             + " Each case is compared with the oracle before it is timed.",
     footer = {
       "",
-      "Median time of an operation; spread is (slowest - fastest) / median of the iterations.",
-      "Work counts the matrix products. The ratio is baseline / this, so above 1 is faster:",
-      "against the same row of --baseline, or else against the cpu's row. For JMH's own options:",
-      "java -jar bench/target/benchmarks.jar -h. Exit codes: 0 measured, 1 a case was wrong or",
-      "failed, 2 the command line or a backend that is not there."
+      "Time is the median of the iterations; spread is (slowest - fastest) / median. Work counts"
+          + " the matrix products. Ratio is baseline / this, so above 1 is faster: against the same"
+          + " row of --baseline, or else against the cpu's row.",
+      "JMH's own options: java -jar bench/target/benchmarks.jar -h",
+      "Exit codes: 0 measured; 1 a case was wrong or failed; 2 the command line or a backend that"
+          + " is not there."
     })
 public final class Main implements Callable<Integer> {
   private static final int FAILURE = 1;
@@ -47,13 +47,20 @@ public final class Main implements Callable<Integer> {
       arity = "0..*",
       paramLabel = "SUITE",
       description = "sequence, overhead. Default: both")
-  private List<Suite> suites = List.of();
+  private List<String> suites = List.of();
+
+  @Option(
+      names = {"-h", "--help"},
+      usageHelp = true,
+      description = "Shows this help and ends")
+  private boolean help;
 
   @Option(
       names = "--backend",
       paramLabel = "NAME",
       split = ",",
-      description = "cpu, cuda, emulated, reference; several are compared. Default: those of cpu, cuda that are there")
+      description =
+          "cpu, cuda, emulated, reference; several are compared. Default: those of cpu, cuda that are there")
   private List<String> backends = List.of();
 
   @Option(
@@ -105,7 +112,6 @@ public final class Main implements Callable<Integer> {
   /** The command line as tests run it. */
   static CommandLine commandLine() {
     return new CommandLine(new Main())
-        .setCaseInsensitiveEnumValuesAllowed(true)
         .setExecutionExceptionHandler(
             (error, command, parsed) -> {
               boolean explained =
@@ -114,7 +120,8 @@ public final class Main implements Callable<Integer> {
                       || error instanceof IOException;
               command
                   .getErr()
-                  .println("fusedrnn bench: " + (explained ? error.getMessage() : "failed: " + error));
+                  .println(
+                      "fusedrnn bench: " + (explained ? error.getMessage() : "failed: " + error));
               if (!explained) {
                 error.printStackTrace(command.getErr());
               }
@@ -201,6 +208,18 @@ public final class Main implements Callable<Integer> {
     return present;
   }
 
+  private Set<Suite> chosenSuites() {
+    Set<Suite> chosen = new LinkedHashSet<>();
+    for (String name : suites) {
+      chosen.add(
+          Arrays.stream(Suite.values())
+              .filter(suite -> suite.label().equals(name))
+              .findFirst()
+              .orElseThrow(() -> usage("suite: expected sequence or overhead, got " + name)));
+    }
+    return chosen.isEmpty() ? new LinkedHashSet<>(List.of(Suite.values())) : chosen;
+  }
+
   private List<Job> jobs(List<String> names) {
     Pattern wanted;
     try {
@@ -209,7 +228,7 @@ public final class Main implements Callable<Integer> {
       throw usage("--case: " + e.getMessage());
     }
     List<Job> jobs = new ArrayList<>();
-    for (Suite suite : suites.isEmpty() ? List.of(Suite.values()) : suites) {
+    for (Suite suite : chosenSuites()) {
       for (String method : suite.operations()) {
         if (operation != null && !operation.equals(method)) {
           continue;

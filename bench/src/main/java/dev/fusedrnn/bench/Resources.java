@@ -1,7 +1,7 @@
 package dev.fusedrnn.bench;
 
-import org.jspecify.annotations.Nullable;
 import dev.fusedrnn.Device;
+import org.jspecify.annotations.Nullable;
 
 /** A device and the sequence on it, closed together. */
 record Resources(@Nullable Device deviceOrNone, @Nullable CheckedSequence sequenceOrNone)

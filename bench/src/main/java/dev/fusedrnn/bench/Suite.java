@@ -1,6 +1,7 @@
 package dev.fusedrnn.bench;
 
 import java.util.List;
+import java.util.Locale;
 
 /** What can be measured. */
 enum Suite {
@@ -27,6 +28,6 @@ enum Suite {
   }
 
   String label() {
-    return name().toLowerCase(java.util.Locale.ROOT);
+    return name().toLowerCase(Locale.ROOT);
   }
 }
