@@ -68,7 +68,7 @@ public final class Main implements Callable<Integer> {
       paramLabel = "REGEX",
       defaultValue = "",
       description = "Only cases that hold a match, such as LSTM or 35x20. --list shows them")
-  private String cases = "";
+  private String wantedCases = "";
 
   @Option(
       names = "--operation",
@@ -134,8 +134,9 @@ public final class Main implements Callable<Integer> {
   public Integer call() throws IOException {
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
+    List<Job> cases = jobs(List.of("")); // wrong options are told before anything is opened
     if (list) {
-      jobs(List.of("")).forEach(job -> out.println(job.title().strip()));
+      cases.forEach(job -> out.println(job.title().strip()));
       out.flush();
       return 0;
     }
@@ -223,7 +224,7 @@ public final class Main implements Callable<Integer> {
   private List<Job> jobs(List<String> names) {
     Pattern wanted;
     try {
-      wanted = Pattern.compile(cases, Pattern.CASE_INSENSITIVE);
+      wanted = Pattern.compile(wantedCases, Pattern.CASE_INSENSITIVE);
     } catch (PatternSyntaxException e) {
       throw usage("--case: " + e.getMessage());
     }
