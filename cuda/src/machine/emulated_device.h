@@ -38,8 +38,6 @@ struct Self {
 };
 extern thread_local const Self* self __attribute__((tls_model("initial-exec")));
 
-enum class WarpOp { kSync, kShuffle, kBallot };
-
 void* shared_variable(const void* site, std::size_t bytes, std::size_t alignment);
 void* dynamic_shared_memory();
 void sync_block();
@@ -55,7 +53,10 @@ void require_aligned(const void* address, int bytes, const char* access);
 void copy_async(void* shared, const void* global, int bytes, bool valid);
 void copy_async_commit();
 void copy_async_wait(int groups);
-void poll();  // a load that may be part of a wait loop: lets other threads run
+// A load found `value` at `address`. Lets other threads run where that may be part of a wait loop;
+// true where it did, and the load must be done again.
+bool poll(const void* address, uint64_t value);
+void wrote();  // a store that others may be waiting for
 
 template <class T>
 inline T exchange_as(T value, int source) {
@@ -173,35 +174,48 @@ inline void fence_device() {
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+namespace emulated {
+
+template <int Order, class T>
+inline T load_word(const T* address) {
+  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "words of 4 or 8 bytes");
+  T value;
+  __atomic_load(const_cast<T*>(address), &value, Order);
+  uint64_t word = 0;
+  std::memcpy(&word, &value, sizeof(T));
+  if (poll(address, word)) __atomic_load(const_cast<T*>(address), &value, Order);
+  return value;
+}
+template <int Order, class T>
+inline void store_word(T* address, T value) {
+  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "words of 4 or 8 bytes");
+  __atomic_store(address, &value, Order);
+  wrote();
+}
+
+}  // namespace emulated
+
 template <class T>
 inline T load_relaxed(const T* address) {
-  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "words of 4 or 8 bytes");
-  emulated::poll();
-  T value;
-  __atomic_load(const_cast<T*>(address), &value, __ATOMIC_RELAXED);
-  return value;
+  return emulated::load_word<__ATOMIC_RELAXED>(address);
 }
 template <class T>
 inline T load_acquire(const T* address) {
-  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "words of 4 or 8 bytes");
-  emulated::poll();
-  T value;
-  __atomic_load(const_cast<T*>(address), &value, __ATOMIC_ACQUIRE);
-  return value;
+  return emulated::load_word<__ATOMIC_ACQUIRE>(address);
 }
 template <class T>
 inline void store_relaxed(T* address, typename TypeOf<T>::type value) {
-  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "words of 4 or 8 bytes");
-  __atomic_store(address, &value, __ATOMIC_RELAXED);
+  emulated::store_word<__ATOMIC_RELAXED>(address, value);
 }
 template <class T>
 inline void store_release(T* address, typename TypeOf<T>::type value) {
-  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "words of 4 or 8 bytes");
-  __atomic_store(address, &value, __ATOMIC_RELEASE);
+  emulated::store_word<__ATOMIC_RELEASE>(address, value);
 }
 template <class T>
 inline T atomic_add(T* address, typename TypeOf<T>::type value) {
-  return __atomic_fetch_add(address, value, __ATOMIC_RELAXED);
+  const T before = __atomic_fetch_add(address, value, __ATOMIC_RELAXED);
+  emulated::wrote();
+  return before;
 }
 
 }  // namespace frnn::machine

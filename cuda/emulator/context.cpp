@@ -1,0 +1,155 @@
+// The host side of the seam: machine/host.h over an emulated device.
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "current.h"
+#include "fault.h"
+#include "machine.h"
+#include "machine/host.h"
+
+namespace frnn::machine {
+
+namespace emulated {
+
+namespace {
+
+thread_local Context* current = nullptr;
+
+constexpr int64_t kMostMemory = int64_t{16} << 30;
+
+// Half of what the computer has, for an emulated device's memory is the computer's.
+int64_t memory_bytes() {
+  const int64_t pages = sysconf(_SC_PHYS_PAGES);
+  const int64_t page = sysconf(_SC_PAGESIZE);
+  return std::min(kMostMemory, std::max<int64_t>(int64_t{1} << 28, pages * page / 2));
+}
+
+int default_workers() {
+  return static_cast<int>(std::min(4u, std::max(1u, std::thread::hardware_concurrency())));
+}
+
+}  // namespace
+
+Context* current_context() {
+  return current;
+}
+
+}  // namespace emulated
+
+Context::Context() {
+  machine_ =
+      std::make_unique<emulated::Machine>(emulated::memory_bytes(), emulated::default_workers());
+  properties_.name = "emulated GPU";
+  properties_.major = 9;
+  properties_.minor = 0;
+  properties_.multiprocessors = emulated::kMultiprocessors;
+  properties_.threads_per_multiprocessor = emulated::kThreadsPerMultiprocessor;
+  properties_.registers_per_multiprocessor = 65536;
+  properties_.memory_bytes = machine_->memory().capacity_bytes();
+  properties_.l2_bytes = int64_t{50} << 20;
+  properties_.shared_bytes_per_multiprocessor = emulated::kSharedBytesPerMultiprocessor;
+  properties_.shared_bytes_per_block = emulated::kSharedBytesPerBlock;
+  properties_.clock_khz = 1000000;
+  properties_.cooperative = true;
+  properties_.emulated = true;
+}
+
+Context::~Context() {
+  if (emulated::current == this) emulated::current = nullptr;
+}
+
+Status Context::device_count(int64_t* count) {
+  *count = 1;
+  return Status::success();
+}
+
+Status Context::open(int64_t ordinal, std::unique_ptr<Context>* context) {
+  if (ordinal != 0) {
+    return Status::fail(FRNN_UNAVAILABLE, format("emulated device %lld: there is one, number 0",
+                                                 static_cast<long long>(ordinal)));
+  }
+  FRNN_TRY(emulated::install_fault_handler());
+  context->reset(new Context);
+  return Status::success();
+}
+
+Status Context::activate() {
+  emulated::current = this;
+  return Status::success();
+}
+
+Status Context::synchronize() {
+  return machine_->synchronize();
+}
+
+Status Context::alloc(int64_t bytes, int64_t* address) {
+  return machine_->alloc(bytes, address);
+}
+Status Context::free(int64_t address) {
+  return machine_->free(address);
+}
+Status Context::copy(int64_t destination, int64_t source, int64_t bytes, int64_t kind,
+                     Stream stream) {
+  return machine_->copy(destination, source, bytes, kind, stream);
+}
+Status Context::fill(int64_t address, int byte_value, int64_t bytes, Stream stream) {
+  return machine_->fill(address, byte_value, bytes, stream);
+}
+
+Status Context::stream_create(Stream* stream) {
+  return machine_->stream_create(stream);
+}
+Status Context::stream_destroy(Stream stream) {
+  return machine_->stream_destroy(stream);
+}
+Status Context::stream_synchronize(Stream stream) {
+  return machine_->stream_synchronize(stream);
+}
+Status Context::stream_wait(Stream stream, Event event) {
+  return machine_->stream_wait(stream, event);
+}
+
+Status Context::event_create(Event* event) {
+  return machine_->event_create(event);
+}
+Status Context::event_destroy(Event event) {
+  return machine_->event_destroy(event);
+}
+Status Context::event_record(Event event, Stream stream) {
+  return machine_->event_record(event, stream);
+}
+Status Context::event_synchronize(Event event) {
+  return machine_->event_synchronize(event);
+}
+Status Context::event_done(Event event, bool* done) {
+  return machine_->event_done(event, done);
+}
+Status Context::event_elapsed_us(Event start, Event end, double* us) {
+  return machine_->event_elapsed_us(start, end, us);
+}
+
+Status Context::launch_bytes(const char* name, void (*kernel)(), emulated::Invoke invoke,
+                             const Grid& grid, Stream stream, const void* args,
+                             int64_t args_bytes) {
+  return machine_->launch({name, kernel, invoke, grid, args, 0, 0}, stream, args_bytes);
+}
+
+Status Context::resident_blocks_of(const Grid& grid, int* per_multiprocessor) {
+  *per_multiprocessor = emulated::resident_blocks(grid);
+  return Status::success();
+}
+
+Status Context::counter(const std::string& key, int64_t* value) {
+  return machine_->counter(key, value);
+}
+Status Context::set(const std::string& key, int64_t value) {
+  return machine_->set(key, value);
+}
+void Context::count_gemm() {
+  machine_->count_gemm();
+}
+
+}  // namespace frnn::machine
