@@ -24,16 +24,17 @@ final class Failures {
             + why
             + "): "
             + (text.isEmpty() ? "no further detail" : text)
-            + cure(why);
+            + cure(why, device.backend());
     return why == Status.UNAVAILABLE
         ? new BackendUnavailableException(device.backend(), message)
         : new FusedRnnException(why, message);
   }
 
-  private static String cure(Status why) {
+  private static String cure(Status why, Backend backend) {
     return switch (why) {
       case WORKSPACE_TOO_SMALL -> ". Size it by RnnLayer.sizes(...) of the same steps and batch.";
-      case UNSUPPORTED -> ". The `reference` backend may serve it.";
+      case UNSUPPORTED ->
+          backend == Backend.REFERENCE ? "" : ". The `reference` backend may serve it.";
       case OUT_OF_MEMORY -> ". Close buffers that are no longer used, or lower batch or steps.";
       case DEVICE_ERROR -> ". Close the device and open it again; run `fusedrnn doctor`.";
       case INTERNAL -> ". This is a fault of fusedrnn; please report it.";
