@@ -1,0 +1,61 @@
+package dev.fusedrnn.testkit;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.DynamicTest.dynamicTest;
+
+import dev.fusedrnn.Backend;
+import dev.fusedrnn.Device;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.TestFactory;
+
+/**
+ * Goal: every backend computes what the oracle computes, every output and every gradient. Method:
+ * the quick suite, whose cases are seeded; the worst element is named with the seed.
+ */
+class BackendParityTest {
+  private static final long SEED = 20261120;
+
+  private static Stream<DynamicTest> suite(Device device) {
+    return CheckSuite.quick(SEED).stream()
+        .map(
+            c ->
+                dynamicTest(
+                    c.name(),
+                    () -> {
+                      try (Device oracle = Device.open(Backend.REFERENCE)) {
+                        CheckResult result = c.run(device, oracle);
+                        assertTrue(
+                            result.pass(),
+                            () ->
+                                String.format(
+                                    "error %.3g, allowed %.3g: %s",
+                                    result.error(), result.allowed(), result.detail()));
+                      }
+                    }));
+  }
+
+  @TestFactory
+  @OnBackend(value = Backend.REFERENCE, required = true)
+  Stream<DynamicTest> reference(Device device) {
+    return suite(device);
+  }
+
+  @TestFactory
+  @OnBackend(value = Backend.CPU, required = true)
+  Stream<DynamicTest> cpu(Device device) {
+    return suite(device);
+  }
+
+  @TestFactory
+  @OnBackend(value = Backend.EMULATED, required = true)
+  Stream<DynamicTest> emulated(Device device) {
+    return suite(device);
+  }
+
+  @TestFactory
+  @OnBackend(Backend.CUDA)
+  Stream<DynamicTest> cuda(Device device) {
+    return suite(device);
+  }
+}
