@@ -48,9 +48,11 @@ file(CHMOD ${bundle}/bin/fusedrnn PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECU
      GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 file(COPY ${ROOT}/LICENSE ${ROOT}/README.md DESTINATION ${bundle})
 
-# What others wrote: each jar's own licence texts, and where the runtime keeps its.
+# What others wrote: each jar's own licence texts, those of jars that carry none, and where the
+# runtime keeps its.
 set(licences ${bundle}/licenses)
-file(MAKE_DIRECTORY ${licences})
+file(COPY ${ROOT}/bundle/src/licenses/ DESTINATION ${licences})
+file(COPY_FILE ${ROOT}/LICENSE ${licences}/Apache-2.0.txt)
 set(notice "The jars in lib/ that do not begin with fusedrnn, and the Java runtime in runtime/, are\n")
 string(APPEND notice "the work of others. Their licences lie here and in runtime/legal/.\n\n")
 foreach(jar IN LISTS jars)
@@ -69,7 +71,7 @@ foreach(jar IN LISTS jars)
       file(COPY_FILE ${text} ${licences}/${jar_name}-${text_name})
     endif()
   endforeach()
-  set(licence "see its project")
+  unset(licence)
   if(jar_name MATCHES "^(javacpp|jackson|picocli|jspecify)")
     set(licence "Apache-2.0")
   elseif(jar_name MATCHES "^progressbar|^jopt-simple")
@@ -81,9 +83,15 @@ foreach(jar IN LISTS jars)
   elseif(jar_name MATCHES "^jmh")
     set(licence "GPL-2.0 with the Classpath Exception")
   endif()
+  if(NOT licence)
+    message(FATAL_ERROR "fusedrnn: ${jar_name}.jar is new here; name its licence in bundle.cmake")
+  endif()
   string(APPEND notice "${jar_name}: ${licence}\n")
 endforeach()
 file(REMOVE_RECURSE ${OUT}/unpacked)
+string(APPEND notice "\nLinked into the native libraries: libstdc++ and libgcc, GPL-3.0 with the GCC Runtime "
+       "Library\nException; in libfusedrnn_cuda.so, where it is there, the CUDA runtime, under NVIDIA's "
+       "CUDA EULA.\n")
 file(WRITE ${licences}/README "${notice}")
 
 # One order and one date for all files, so that the same inputs give the same bytes.

@@ -35,7 +35,7 @@ final class Environment {
     try {
       about.put("native", Device.nativeBuildInfo());
     } catch (FusedRnnException e) {
-      about.put("native", "none: " + e.getMessage());
+      about.put("native", "none: " + String.valueOf(e.getMessage()).lines().findFirst().orElse(""));
     }
     for (String backend : backends) {
       try (Device device = Device.open(backend)) {
