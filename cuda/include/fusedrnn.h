@@ -61,6 +61,17 @@ typedef enum frnn_cell {
   FRNN_RNN_RELU = 4
 } frnn_cell;
 
+// Bits that change an LSTM. Gate blocks that a variant lacks are left out of every parameter, the
+// others keep their order; so coupled and no-input-gate have f g o, no-forget-gate i g o,
+// no-output-gate i f g. Two bits that set the same gate exclude each other.
+typedef enum frnn_variant {
+  FRNN_PEEPHOLE = 1,  // i, f see c of the step before, o sees c of this step (Gers et al. 2002)
+  FRNN_COUPLED = 2,   // i = 1 - f (Greff et al. 2017)
+  FRNN_NO_INPUT_GATE = 4,   // i = 1 (the ablations of Jozefowicz et al. 2015)
+  FRNN_NO_FORGET_GATE = 8,  // f = 1
+  FRNN_NO_OUTPUT_GATE = 16  // o = 1
+} frnn_variant;
+
 typedef enum frnn_dtype {
   FRNN_F64 = 0,
   FRNN_F32 = 1,
@@ -70,10 +81,13 @@ typedef enum frnn_dtype {
 } frnn_dtype;
 
 typedef enum frnn_flag {
-  FRNN_TRAINING = 1,       // forward fills `reserve` for a backward pass
-  FRNN_ACCUMULATE = 2,     // weight gradients are `+=` instead of `=`
-  FRNN_ALLOW_TF32 = 4,     // products may be rounded to TF32 (cuda only)
-  FRNN_SKIP_NONFINITE = 8  // an optimiser step does nothing where the clip result is not finite
+  FRNN_TRAINING = 1,        // forward fills `reserve` for a backward pass
+  FRNN_ACCUMULATE = 2,      // weight gradients are `+=` instead of `=`
+  FRNN_ALLOW_TF32 = 4,      // products may be rounded to TF32 (cuda only)
+  FRNN_SKIP_NONFINITE = 8,  // an optimiser step does nothing where the clip result is not finite
+  FRNN_REVERSE = 16,        // each row runs from its own last step to its first
+  FRNN_BATCH_FIRST = 32,    // x, y, dx, dy are [B, T, .] instead of [T, B, .]
+  FRNN_ACCUMULATE_DX = 64   // dx is `+=` instead of `=`
 } frnn_flag;
 
 typedef enum frnn_copy_kind {
@@ -151,7 +165,8 @@ typedef struct frnn_rnn {
   int64_t struct_bytes;
   int64_t cell;   // frnn_cell
   int64_t dtype;  // frnn_dtype of every tensor below
-  int64_t flags;  // FRNN_TRAINING | FRNN_ACCUMULATE | FRNN_ALLOW_TF32
+  int64_t flags;  // FRNN_TRAINING | FRNN_ACCUMULATE | FRNN_ALLOW_TF32 | FRNN_REVERSE |
+                  // FRNN_BATCH_FIRST | FRNN_ACCUMULATE_DX
   int64_t T;
   int64_t B;
   int64_t I;
@@ -187,7 +202,36 @@ typedef struct frnn_rnn {
   int64_t db_hh;  // [G*H] = or +=
   int64_t stream;
   int64_t blas;  // a cublasHandle_t of the caller's, optional: the device's own (cuda only)
+  // the rest of the family; all zero is the plain cell, dense tensors, every row T steps long
+  int64_t variant;  // frnn_variant bits; LSTM only
+  int64_t P;        // width of h after a projection (Sak et al. 2014), 1 to H - 1; 0: none, P = H.
+                    // LSTM only. y, h0, hT, dy, dhT, dh0 and the columns of w_hh then are P wide
+  int64_t w_hr;     // [P, H]: h = w_hr (o * tanh(c)); with P
+  int64_t
+      w_peephole;  // [K, H], one row for each of i, f, o that the variant has; with FRNN_PEEPHOLE
+  int64_t dw_hr;   // [P, H] = or +=, optional
+  int64_t dw_peephole;  // [K, H] = or +=, optional
+  int64_t lengths;   // int32 [B], device, optional: T. Clamped to [0, T]. Beyond its length a row
+                     // holds its state, y and dx are zero and dy is not read
+  int64_t x_ld;      // elements from one row of x and dx to the next, at least I; 0: I
+  int64_t y_ld;      // likewise of y and dy, at least P or H; 0: dense
+  double cell_clip;  // c is clamped to [-cell_clip, cell_clip] and passes no gradient where it
+                     // was; LSTM only; 0: none
+  double recurrent_dropout;  // in [0, 1): h is masked where it enters the recurrent product, one
+                             // mask for the sequence (Gal and Ghahramani 2016); training only
+  double zoneout_h;  // in [0, 1): a unit keeps its h of the step before (Krueger et al. 2017); at
+  double zoneout_c;  // random in training, in expectation otherwise. zoneout_c: LSTM only
+  int64_t seed;      // of the masks
+  int64_t offset;    // of the masks; a new one for each training step
+  int64_t mask_stream;  // sets apart the masks of layers and directions under one seed and offset
 } frnn_rnn;
+
+// Masks. Element e (row-major in the mask's dense shape) of mask kind k is dropped where word e % 4
+// of Philox4x32-10 (Salmon et al. 2011) with key {seed low, seed high} and counter {e / 4 low,
+// offset low, offset high, mask_stream * 4 + k} is below floor(p * 2^32). Kinds: 0 dropout between
+// layers [T, B, features] in time-first order whatever the layout, 1 recurrent dropout [B, P or H],
+// 2 zoneout of h [T, B, H], 3 zoneout of c [T, B, H]; t is the time of the data, also in reverse.
+// Kept elements are multiplied by 1 / (1 - p) in kinds 0 and 1.
 
 typedef struct frnn_rnn_sizes {
   int64_t reserve_bytes;  // with FRNN_TRAINING; 0 without
@@ -200,6 +244,71 @@ typedef struct frnn_rnn_sizes {
 FRNN_API int frnn_rnn_bytes(const char* backend, const frnn_rnn* rnn, frnn_rnn_sizes* sizes);
 FRNN_API int frnn_rnn_forward(int64_t device, const frnn_rnn* rnn);
 FRNN_API int frnn_rnn_backward(int64_t device, const frnn_rnn* rnn);
+
+// ---- Whole networks ----------------------------------------------------------------------------
+
+// One layer and direction's parameters or their gradients, device addresses as in frnn_rnn.
+typedef struct frnn_weights {
+  int64_t w_ih;
+  int64_t w_hh;
+  int64_t b_ih;
+  int64_t b_hh;
+  int64_t w_hr;
+  int64_t w_peephole;
+} frnn_weights;
+
+// L stacked layers in D directions. Layer k > 0 reads the output of layer k - 1, both directions
+// side by side: its I is D * (P or H). Fields mean what they mean in frnn_rnn; W stands for P or H.
+typedef struct frnn_net {
+  int64_t struct_bytes;
+  int64_t cell;
+  int64_t dtype;
+  int64_t flags;  // as frnn_rnn, without FRNN_REVERSE
+  int64_t variant;
+  int64_t T;
+  int64_t B;
+  int64_t I;
+  int64_t H;
+  int64_t P;
+  int64_t L;         // layers, at least 1
+  int64_t D;         // directions, 1 or 2; 2: outputs are [.., 2 * W], forward first
+  int64_t residual;  // 1: each layer after the first adds its input to its output
+  int64_t weights;   // host address of frnn_weights[L * D]: layer 0 forward, layer 0 reverse, ...
+  int64_t
+      gradients;    // host address of frnn_weights[L * D], backward; entries and the list optional
+  int64_t x;        // [T, B, I]
+  int64_t lengths;  // int32 [B], optional
+  int64_t h0;       // [L * D, B, W], optional: zero
+  int64_t c0;       // [L * D, B, H], optional: zero
+  int64_t y;        // [T, B, D * W] =
+  int64_t hT;       // [L * D, B, W] =, optional
+  int64_t cT;       // [L * D, B, H] =, optional
+  int64_t reserve;
+  int64_t reserve_bytes;
+  int64_t workspace;
+  int64_t workspace_bytes;
+  int64_t dy;   // [T, B, D * W], optional: zero
+  int64_t dhT;  // [L * D, B, W], optional: zero
+  int64_t dcT;  // [L * D, B, H], optional: zero
+  int64_t dx;   // [T, B, I] =, optional
+  int64_t dh0;  // [L * D, B, W] =, optional
+  int64_t dc0;  // [L * D, B, H] =, optional
+  double cell_clip;
+  double dropout;  // in [0, 1): on the output of each layer but the last, in training
+  double recurrent_dropout;
+  double zoneout_h;
+  double zoneout_c;
+  int64_t seed;
+  int64_t offset;
+  int64_t stream;
+  int64_t blas;
+} frnn_net;
+
+// Layer k in direction d draws its masks with mask_stream k * 2 + d; dropout on the output of layer
+// k with mask_stream k * 2.
+FRNN_API int frnn_net_bytes(const char* backend, const frnn_net* net, frnn_rnn_sizes* sizes);
+FRNN_API int frnn_net_forward(int64_t device, const frnn_net* net);
+FRNN_API int frnn_net_backward(int64_t device, const frnn_net* net);
 
 // ---- Lists of tensors, clipping, optimisers ----------------------------------------------------
 

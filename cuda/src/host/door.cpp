@@ -7,6 +7,7 @@
 
 #include "fusedrnn.h"
 #include "host/empty.h"
+#include "host/net.h"
 #include "host/registry.h"
 #include "host/table_image.h"
 #include "host/validate.h"
@@ -58,7 +59,7 @@ int operate(const char* operation, const char* type, int64_t handle, const Struc
   return on_device(operation, handle, [&](Device& d, const std::string& backend) -> Status {
     Struct args;
     FRNN_TRY(load(type, given, &args));
-    FRNN_TRY(check(args, backend));
+    FRNN_TRY(check(args, d, backend));
     return work(d, args);
   });
 }
@@ -293,27 +294,53 @@ int frnn_rnn_bytes(const char* backend, const frnn_rnn* rnn, frnn_rnn_sizes* siz
   });
 }
 
+template <Pass pass>
+static Status check_rnn(const frnn_rnn& rnn, const Device& device, const std::string& backend) {
+  FRNN_TRY(frnn::validate(rnn, pass, backend));
+  return frnn::check_served(device, rnn, backend);
+}
+
 int frnn_rnn_forward(int64_t device, const frnn_rnn* rnn) {
-  return frnn::operate(
-      "frnn_rnn_forward", "frnn_rnn", device, rnn,
-      [](const frnn_rnn& args, const std::string& backend) {
-        return frnn::validate(args, Pass::kForward, backend);
-      },
-      [](Device& d, const frnn_rnn& args) {
-        return args.T == 0 || args.B == 0 ? frnn::empty_rnn_forward(d, args) : d.rnn_forward(args);
-      });
+  return frnn::operate("frnn_rnn_forward", "frnn_rnn", device, rnn, check_rnn<Pass::kForward>,
+                       [](Device& d, const frnn_rnn& args) {
+                         return args.T == 0 || args.B == 0 ? frnn::empty_rnn_forward(d, args)
+                                                           : d.rnn_forward(args);
+                       });
 }
 
 int frnn_rnn_backward(int64_t device, const frnn_rnn* rnn) {
-  return frnn::operate(
-      "frnn_rnn_backward", "frnn_rnn", device, rnn,
-      [](const frnn_rnn& args, const std::string& backend) {
-        return frnn::validate(args, Pass::kBackward, backend);
-      },
-      [](Device& d, const frnn_rnn& args) {
-        return args.T == 0 || args.B == 0 ? frnn::empty_rnn_backward(d, args)
-                                          : d.rnn_backward(args);
-      });
+  return frnn::operate("frnn_rnn_backward", "frnn_rnn", device, rnn, check_rnn<Pass::kBackward>,
+                       [](Device& d, const frnn_rnn& args) {
+                         return args.T == 0 || args.B == 0 ? frnn::empty_rnn_backward(d, args)
+                                                           : d.rnn_backward(args);
+                       });
+}
+
+int frnn_net_bytes(const char* backend, const frnn_net* net, frnn_rnn_sizes* sizes) {
+  return frnn::guarded("frnn_net_bytes", [&]() -> Status {
+    FRNN_TRY(frnn::need("backend", backend));
+    FRNN_TRY(frnn::need("sizes", sizes));
+    frnn_net args;
+    FRNN_TRY(frnn::load("frnn_net", net, &args));
+    return frnn::net_sizes(args, backend, sizes);
+  });
+}
+
+int frnn_net_forward(int64_t device, const frnn_net* net) {
+  return frnn::on_device("frnn_net_forward", device, [&](Device& d, const auto& backend) -> Status {
+    frnn_net args;
+    FRNN_TRY(frnn::load("frnn_net", net, &args));
+    return frnn::net_forward(d, args, backend);
+  });
+}
+
+int frnn_net_backward(int64_t device, const frnn_net* net) {
+  return frnn::on_device("frnn_net_backward", device,
+                         [&](Device& d, const auto& backend) -> Status {
+                           frnn_net args;
+                           FRNN_TRY(frnn::load("frnn_net", net, &args));
+                           return frnn::net_backward(d, args, backend);
+                         });
 }
 
 int frnn_table_bytes(const frnn_tensors* tensors, int64_t* bytes, int64_t* chunks) {
@@ -353,7 +380,7 @@ int frnn_table_write(int64_t device, const frnn_tensors* tensors, int64_t table,
 int frnn_clip_by_global_norm(int64_t device, const frnn_clip* clip) {
   return frnn::operate(
       "frnn_clip_by_global_norm", "frnn_clip", device, clip,
-      [](const frnn_clip& args, const std::string&) { return frnn::validate(args); },
+      [](const frnn_clip& args, const Device&, const std::string&) { return frnn::validate(args); },
       [](Device& d, const frnn_clip& args) {
         return args.chunks == 0 ? frnn::empty_clip(d, args) : d.clip_by_global_norm(args);
       });
@@ -362,7 +389,9 @@ int frnn_clip_by_global_norm(int64_t device, const frnn_clip* clip) {
 int frnn_optimizer_step(int64_t device, const frnn_optimizer* optimizer) {
   return frnn::operate(
       "frnn_optimizer_step", "frnn_optimizer", device, optimizer,
-      [](const frnn_optimizer& args, const std::string&) { return frnn::validate(args); },
+      [](const frnn_optimizer& args, const Device&, const std::string&) {
+        return frnn::validate(args);
+      },
       [](Device& d, const frnn_optimizer& args) {
         return args.chunks == 0 ? Status::success() : d.optimizer_step(args);
       });
@@ -383,7 +412,7 @@ int frnn_linear_bytes(const char* backend, const frnn_linear* linear, int64_t* w
 int frnn_linear_forward(int64_t device, const frnn_linear* linear) {
   return frnn::operate(
       "frnn_linear_forward", "frnn_linear", device, linear,
-      [](const frnn_linear& args, const std::string& backend) {
+      [](const frnn_linear& args, const Device&, const std::string& backend) {
         return frnn::validate(args, Pass::kForward, backend);
       },
       [](Device& d, const frnn_linear& args) {
@@ -394,7 +423,7 @@ int frnn_linear_forward(int64_t device, const frnn_linear* linear) {
 int frnn_linear_backward(int64_t device, const frnn_linear* linear) {
   return frnn::operate(
       "frnn_linear_backward", "frnn_linear", device, linear,
-      [](const frnn_linear& args, const std::string& backend) {
+      [](const frnn_linear& args, const Device&, const std::string& backend) {
         return frnn::validate(args, Pass::kBackward, backend);
       },
       [](Device& d, const frnn_linear& args) {
@@ -405,7 +434,7 @@ int frnn_linear_backward(int64_t device, const frnn_linear* linear) {
 int frnn_embedding_forward(int64_t device, const frnn_embedding* embedding) {
   return frnn::operate(
       "frnn_embedding_forward", "frnn_embedding", device, embedding,
-      [](const frnn_embedding& args, const std::string&) {
+      [](const frnn_embedding& args, const Device&, const std::string&) {
         return frnn::validate(args, Pass::kForward);
       },
       [](Device& d, const frnn_embedding& args) {
@@ -416,7 +445,7 @@ int frnn_embedding_forward(int64_t device, const frnn_embedding* embedding) {
 int frnn_embedding_backward(int64_t device, const frnn_embedding* embedding) {
   return frnn::operate(
       "frnn_embedding_backward", "frnn_embedding", device, embedding,
-      [](const frnn_embedding& args, const std::string&) {
+      [](const frnn_embedding& args, const Device&, const std::string&) {
         return frnn::validate(args, Pass::kBackward);
       },
       [](Device& d, const frnn_embedding& args) {
@@ -427,7 +456,9 @@ int frnn_embedding_backward(int64_t device, const frnn_embedding* embedding) {
 int frnn_softmax_xent_forward_backward(int64_t device, const frnn_softmax_xent* xent) {
   return frnn::operate(
       "frnn_softmax_xent_forward_backward", "frnn_softmax_xent", device, xent,
-      [](const frnn_softmax_xent& args, const std::string&) { return frnn::validate(args); },
+      [](const frnn_softmax_xent& args, const Device&, const std::string&) {
+        return frnn::validate(args);
+      },
       [](Device& d, const frnn_softmax_xent& args) {
         return args.N == 0 ? frnn::empty_softmax_xent(d, args)
                            : d.softmax_xent_forward_backward(args);

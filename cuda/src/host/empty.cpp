@@ -20,21 +20,26 @@ Status clear(Device& device, int64_t target, int64_t bytes, int64_t flags, int64
 }  // namespace
 
 Status empty_rnn_forward(Device& device, const frnn_rnn& rnn) {
-  const int64_t state = rnn.B * rnn.H * bytes_of(rnn.dtype);
-  FRNN_TRY(carry(device, rnn.hT, rnn.h0, state, rnn.stream));
-  return carry(device, rnn.cT, rnn.c0, state, rnn.stream);
+  const int64_t row = rnn.B * bytes_of(rnn.dtype);
+  FRNN_TRY(carry(device, rnn.hT, rnn.h0, row * width_of(rnn.H, rnn.P), rnn.stream));
+  return carry(device, rnn.cT, rnn.c0, row * rnn.H, rnn.stream);
 }
 
 Status empty_rnn_backward(Device& device, const frnn_rnn& rnn) {
   const int64_t element = bytes_of(rnn.dtype);
-  const int64_t state = rnn.B * rnn.H * element;
-  const int64_t rows = gates_of(rnn.cell) * rnn.H;
-  FRNN_TRY(carry(device, rnn.dh0, rnn.dhT, state, rnn.stream));
-  FRNN_TRY(carry(device, rnn.dc0, rnn.dcT, state, rnn.stream));
-  FRNN_TRY(clear(device, rnn.dw_ih, rows * rnn.I * element, rnn.flags, rnn.stream));
-  FRNN_TRY(clear(device, rnn.dw_hh, rows * rnn.H * element, rnn.flags, rnn.stream));
-  FRNN_TRY(clear(device, rnn.db_ih, rows * element, rnn.flags, rnn.stream));
-  return clear(device, rnn.db_hh, rows * element, rnn.flags, rnn.stream);
+  const int64_t W = width_of(rnn.H, rnn.P);
+  const int64_t rows = gates_of(rnn.cell, rnn.variant) * rnn.H;
+  FRNN_TRY(carry(device, rnn.dh0, rnn.dhT, rnn.B * W * element, rnn.stream));
+  FRNN_TRY(carry(device, rnn.dc0, rnn.dcT, rnn.B * rnn.H * element, rnn.stream));
+  const struct {
+    int64_t address, elements;
+  } gradients[] = {{rnn.dw_ih, rows * rnn.I}, {rnn.dw_hh, rows * W},
+                   {rnn.db_ih, rows},         {rnn.db_hh, rows},
+                   {rnn.dw_hr, W * rnn.H},    {rnn.dw_peephole, peepholes_of(rnn.variant) * rnn.H}};
+  for (const auto& gradient : gradients) {
+    FRNN_TRY(clear(device, gradient.address, gradient.elements * element, rnn.flags, rnn.stream));
+  }
+  return Status::success();
 }
 
 Status empty_linear_backward(Device& device, const frnn_linear& linear) {

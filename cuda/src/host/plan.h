@@ -13,6 +13,23 @@ namespace frnn {
 constexpr int64_t gates_of(int64_t cell) {
   return cell == FRNN_LSTM ? 4 : (cell == FRNN_GRU || cell == FRNN_GRU_RESET_BEFORE) ? 3 : 1;
 }
+// Gate blocks of a layer's parameters: those of the cell less those that the variant lacks.
+constexpr int64_t gates_of(int64_t cell, int64_t variant) {
+  constexpr int64_t kOneLess =
+      FRNN_COUPLED | FRNN_NO_INPUT_GATE | FRNN_NO_FORGET_GATE | FRNN_NO_OUTPUT_GATE;
+  int64_t gates = gates_of(cell);
+  for (int64_t bits = variant & kOneLess; bits != 0; bits &= bits - 1)
+    --gates;
+  return gates;
+}
+// Rows of w_peephole: the gates i, f, o that are there and have one.
+constexpr int64_t peepholes_of(int64_t variant) {
+  return (variant & FRNN_PEEPHOLE) == 0 ? 0 : gates_of(FRNN_LSTM, variant) - 1;
+}
+constexpr int64_t width_of(int64_t H, int64_t P) {
+  return P > 0 ? P : H;
+}
+
 constexpr int64_t align_256(int64_t bytes) {
   return (bytes + 255) / 256 * 256;
 }

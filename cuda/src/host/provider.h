@@ -19,6 +19,19 @@
 
 namespace frnn {
 
+// out = mask(a + b): dropout between layers, forward and backward, and residual connections.
+struct MaskAdd {
+  int64_t T, B, F;
+  int64_t
+      batch_first;  // rows are [B, T] instead of [T, B]; the mask is the same for the same (t, b)
+  int64_t a;        // [T * B, F]
+  int64_t b;        // [T * B, F], or 0
+  int64_t out;      // [T * B, F] =; may be a or b
+  double p;         // 0: no mask. Otherwise mask kind 0 as fusedrnn.h has it
+  int64_t seed, offset, mask_stream;
+  int64_t stream;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -47,6 +60,12 @@ class Device {
 
   virtual Status rnn_forward(const frnn_rnn& rnn) = 0;
   virtual Status rnn_backward(const frnn_rnn& rnn) = 0;
+  // Whether rnn_forward and rnn_backward serve the whole of frnn_rnn, or plain cells over dense
+  // time-first tensors with rows of T steps alone.
+  virtual bool serves_family() const { return false; }
+  virtual Status mask_add(const MaskAdd&) {
+    return Status::fail(FRNN_UNSUPPORTED, "dropout and residual connections: not on this backend");
+  }
   virtual Status clip_by_global_norm(const frnn_clip& clip) = 0;
   virtual Status optimizer_step(const frnn_optimizer& optimizer) = 0;
   virtual Status linear_forward(const frnn_linear& linear) = 0;

@@ -77,23 +77,77 @@ Status check_flags(const char* field, int64_t flags, int64_t known) {
                         static_cast<unsigned long long>(flags)));
 }
 
-Status check_room(const char* what, int64_t address, int64_t given, int64_t needed) {
-  if (needed == 0) return Status::success();
-  if (given < needed) {
-    return Status::fail(FRNN_WORKSPACE_TOO_SMALL,
-                        format("%s_bytes: expected at least %lld bytes for this call, got %lld",
-                               what, static_cast<Wide>(needed), static_cast<Wide>(given)));
-  }
-  if (address == 0 || address % 16 != 0) {
-    return invalid(format("%s: expected an address aligned to 16 bytes, got 0x%llx", what,
-                          static_cast<unsigned long long>(address)));
+Status check_backend(const std::string& backend) {
+  if (backend == "cpu" || backend == "cuda" || backend == "emulated") return Status::success();
+  return invalid(format("backend: expected cpu, cuda or emulated, got '%s'", backend.c_str()));
+}
+
+// What only an LSTM has.
+Status check_lstm_options(const frnn_rnn& rnn) {
+  if (rnn.cell == FRNN_LSTM) return Status::success();
+  const struct {
+    const char* field;
+    bool set;
+  } options[] = {{"rnn.variant", rnn.variant != 0},
+                 {"rnn.P", rnn.P != 0},
+                 {"rnn.cell_clip", rnn.cell_clip != 0},
+                 {"rnn.zoneout_c", rnn.zoneout_c != 0}};
+  for (const auto& option : options) {
+    if (!option.set) continue;
+    return invalid(format("%s: expected 0 for this cell: only an LSTM has it", option.field));
   }
   return Status::success();
 }
 
-Status check_backend(const std::string& backend) {
-  if (backend == "cpu" || backend == "cuda" || backend == "emulated") return Status::success();
-  return invalid(format("backend: expected cpu, cuda or emulated, got '%s'", backend.c_str()));
+Status check_variant(const frnn_rnn& rnn) {
+  FRNN_TRY(check_lstm_options(rnn));
+  constexpr int64_t kKnown =
+      FRNN_PEEPHOLE | FRNN_COUPLED | FRNN_NO_INPUT_GATE | FRNN_NO_FORGET_GATE | FRNN_NO_OUTPUT_GATE;
+  FRNN_TRY(check_flags("rnn.variant", rnn.variant, kKnown));
+  const int64_t input = rnn.variant & (FRNN_COUPLED | FRNN_NO_INPUT_GATE);
+  const int64_t forget = rnn.variant & (FRNN_COUPLED | FRNN_NO_FORGET_GATE);
+  if ((input & (input - 1)) != 0 || (forget & (forget - 1)) != 0) {
+    return invalid(
+        "rnn.variant: FRNN_COUPLED sets both the input and the forget gate: it excludes "
+        "FRNN_NO_INPUT_GATE and FRNN_NO_FORGET_GATE");
+  }
+  FRNN_TRY(at_least("rnn.P", rnn.P, 0));
+  if (rnn.P >= rnn.H && rnn.P != 0) {
+    return invalid(
+        format("rnn.P: expected a projection smaller than H = %lld, or 0 for none, got "
+               "%lld",
+               static_cast<Wide>(rnn.H), static_cast<Wide>(rnn.P)));
+  }
+  if (!(rnn.cell_clip >= 0) || std::isinf(rnn.cell_clip)) {
+    return invalid(
+        format("rnn.cell_clip: expected a number above 0, or 0 for none, got %g", rnn.cell_clip));
+  }
+  FRNN_TRY(check_probability("rnn.recurrent_dropout", rnn.recurrent_dropout));
+  FRNN_TRY(check_probability("rnn.zoneout_h", rnn.zoneout_h));
+  return check_probability("rnn.zoneout_c", rnn.zoneout_c);
+}
+
+// A leading dimension of 0 is a dense one.
+Status check_rows(const char* field, int64_t ld, int64_t features) {
+  if (ld == 0 || ld >= features) return Status::success();
+  return invalid(
+      format("%s: expected at least %lld, the width of a row, or 0 for dense rows, got "
+             "%lld",
+             field, static_cast<Wide>(features), static_cast<Wide>(ld)));
+}
+
+Status check_variant_addresses(const frnn_rnn& rnn, bool work, bool forward) {
+  const bool projects = rnn.P > 0, peeps = (rnn.variant & FRNN_PEEPHOLE) != 0;
+  if ((!projects && (rnn.w_hr | rnn.dw_hr) != 0) ||
+      (!peeps && (rnn.w_peephole | rnn.dw_peephole) != 0)) {
+    return invalid(
+        "rnn.w_hr, rnn.w_peephole: expected 0 where rnn.P is 0 or rnn.variant lacks FRNN_PEEPHOLE");
+  }
+  return check_addresses({{"rnn.w_hr", rnn.w_hr, work && projects, 4},
+                          {"rnn.w_peephole", rnn.w_peephole, work && peeps, 4},
+                          {"rnn.lengths", rnn.lengths, false, 4},
+                          {"rnn.dw_hr", forward ? 0 : rnn.dw_hr, false, 4},
+                          {"rnn.dw_peephole", forward ? 0 : rnn.dw_peephole, false, 4}});
 }
 
 Status check_rnn_shape(const frnn_rnn& rnn) {
@@ -111,7 +165,11 @@ Status check_rnn_shape(const frnn_rnn& rnn) {
   FRNN_TRY(check_product("rnn: T * B * H", {rnn.T + 1, rnn.B, rnn.H, widest}));
   FRNN_TRY(check_product("rnn: T * B * I", {rnn.T, rnn.B, rnn.I}));
   FRNN_TRY(check_product("rnn: G * H * I", {widest, rnn.H, rnn.I}));
-  return check_product("rnn: G * H * H", {widest, rnn.H, rnn.H});
+  FRNN_TRY(check_product("rnn: G * H * H", {widest, rnn.H, rnn.H}));
+  FRNN_TRY(check_variant(rnn));
+  FRNN_TRY(check_rows("rnn.x_ld", rnn.x_ld, rnn.I));
+  FRNN_TRY(check_rows("rnn.y_ld", rnn.y_ld, width_of(rnn.H, rnn.P)));
+  return check_product("rnn: T * B * ld", {rnn.T, rnn.B, rnn.x_ld + rnn.y_ld});
 }
 
 Status check_rnn_forward(const frnn_rnn& rnn, bool work) {
@@ -169,6 +227,25 @@ Status check_table(const char* what, int64_t dtype, int64_t table, int64_t chunk
 
 }  // namespace
 
+Status check_room(const char* what, int64_t address, int64_t given, int64_t needed) {
+  if (needed == 0) return Status::success();
+  if (given < needed) {
+    return Status::fail(FRNN_WORKSPACE_TOO_SMALL,
+                        format("%s_bytes: expected at least %lld bytes for this call, got %lld",
+                               what, static_cast<Wide>(needed), static_cast<Wide>(given)));
+  }
+  if (address == 0 || address % 16 != 0) {
+    return invalid(format("%s: expected an address aligned to 16 bytes, got 0x%llx", what,
+                          static_cast<unsigned long long>(address)));
+  }
+  return Status::success();
+}
+
+Status check_probability(const char* field, double p) {
+  if (p >= 0 && p < 1) return Status::success();
+  return invalid(format("%s: expected a probability in [0, 1), got %g", field, p));
+}
+
 frnn_rnn_sizes rnn_sizes(const frnn_rnn& rnn, const std::string& backend) {
   if (rnn.T == 0 || rnn.B == 0) return frnn_rnn_sizes{0, 0, 0};
   return backend == "cpu" ? cpu_rnn_sizes(rnn) : gpu_rnn_sizes(rnn);
@@ -187,6 +264,7 @@ Status validate(const frnn_rnn& rnn, Pass pass, const std::string& backend) {
   const bool work = rnn.T > 0 && rnn.B > 0;
   const bool forward = pass == Pass::kForward;
   FRNN_TRY(forward ? check_rnn_forward(rnn, work) : check_rnn_backward(rnn, work));
+  FRNN_TRY(check_variant_addresses(rnn, work, forward));
   frnn_rnn sized = rnn;
   if (!forward) sized.flags |= FRNN_TRAINING;
   const frnn_rnn_sizes sizes = rnn_sizes(sized, backend);
@@ -195,6 +273,19 @@ Status validate(const frnn_rnn& rnn, Pass pass, const std::string& backend) {
   }
   return check_room("rnn.workspace", rnn.workspace, rnn.workspace_bytes,
                     forward ? sizes.forward_workspace_bytes : sizes.backward_workspace_bytes);
+}
+
+Status check_served(const Device& device, const frnn_rnn& rnn, const std::string& backend) {
+  constexpr int64_t kFamily = FRNN_REVERSE | FRNN_BATCH_FIRST | FRNN_ACCUMULATE_DX;
+  const bool plain = (rnn.flags & kFamily) == 0 && rnn.variant == 0 && rnn.P == 0 &&
+                     rnn.lengths == 0 && rnn.x_ld == 0 && rnn.y_ld == 0 && rnn.cell_clip == 0 &&
+                     rnn.recurrent_dropout == 0 && rnn.zoneout_h == 0 && rnn.zoneout_c == 0;
+  if (plain || device.serves_family()) return Status::success();
+  return Status::fail(
+      FRNN_UNSUPPORTED,
+      format("the %s backend computes plain cells in one direction, time first, with "
+             "rows of equal length: use the reference backend for the rest",
+             backend.c_str()));
 }
 
 Status validate(const frnn_linear& linear, Pass pass, const std::string& backend) {

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "fusedrnn.h"
+#include "host/provider.h"
 #include "host/status.h"
 
 namespace frnn {
@@ -32,10 +33,16 @@ Status load(const char* name, const Struct* given, Struct* out) {
   return Status::success();
 }
 
+// `address` has room for `needed` bytes; `what` is its field, without "_bytes".
+Status check_room(const char* what, int64_t address, int64_t given, int64_t needed);
+Status check_probability(const char* field, double p);  // in [0, 1)
+
 enum class Pass { kSizes, kForward, kBackward };
 
 // `backend` chooses the plan that reserve and workspace are held against.
 Status validate(const frnn_rnn& rnn, Pass pass, const std::string& backend);
+// Whether this device's backend computes it.
+Status check_served(const Device& device, const frnn_rnn& rnn, const std::string& backend);
 Status validate(const frnn_linear& linear, Pass pass, const std::string& backend);
 Status validate(const frnn_embedding& embedding, Pass pass);
 Status validate(const frnn_softmax_xent& xent);

@@ -39,7 +39,22 @@ public final class Fields {
     DB_IH,
     DB_HH,
     STREAM,
-    BLAS
+    BLAS,
+    VARIANT,
+    P,
+    W_HR,
+    DW_HR,
+    DW_PEEPHOLE,
+    LENGTHS,
+    X_LD,
+    Y_LD,
+    CELL_CLIP,
+    RECURRENT_DROPOUT,
+    ZONEOUT_H,
+    ZONEOUT_C,
+    SEED,
+    OFFSET,
+    MASK_STREAM
   }
 
   /** {@code frnn_rnn_sizes}. */
@@ -47,6 +62,60 @@ public final class Fields {
     RESERVE_BYTES,
     FORWARD_WORKSPACE_BYTES,
     BACKWARD_WORKSPACE_BYTES
+  }
+
+  /** {@code frnn_weights}. */
+  public enum Weights {
+    W_IH,
+    W_HH,
+    B_IH,
+    B_HH,
+    W_HR,
+    W_PEEPHOLE
+  }
+
+  /** {@code frnn_net}. */
+  public enum Net {
+    STRUCT_BYTES,
+    CELL,
+    DTYPE,
+    FLAGS,
+    VARIANT,
+    T,
+    B,
+    I,
+    H,
+    P,
+    L,
+    D,
+    RESIDUAL,
+    WEIGHTS,
+    X,
+    LENGTHS,
+    H0,
+    C0,
+    Y,
+    HT,
+    CT,
+    RESERVE,
+    RESERVE_BYTES,
+    WORKSPACE,
+    WORKSPACE_BYTES,
+    DY,
+    DHT,
+    DCT,
+    DX,
+    DH0,
+    DC0,
+    CELL_CLIP,
+    DROPOUT,
+    RECURRENT_DROPOUT,
+    ZONEOUT_H,
+    ZONEOUT_C,
+    SEED,
+    OFFSET,
+    STREAM,
+    BLAS
   }
 
   /** {@code frnn_tensors}. */

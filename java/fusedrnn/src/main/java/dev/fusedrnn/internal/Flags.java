@@ -14,5 +14,14 @@ public final class Flags {
   /** An optimiser step does nothing where the clip result is not finite. */
   public static final long SKIP_NONFINITE = 8;
 
+  /** Each row runs from its own last step to its first. */
+  public static final long REVERSE = 16;
+
+  /** Sequences are [B, T, .]. */
+  public static final long BATCH_FIRST = 32;
+
+  /** dx is added to what is there. */
+  public static final long ACCUMULATE_DX = 64;
+
   private Flags() {}
 }

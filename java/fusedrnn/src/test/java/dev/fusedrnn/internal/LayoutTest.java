@@ -49,6 +49,8 @@ class LayoutTest {
       classes = {
         Fields.Rnn.class,
         Fields.RnnSizes.class,
+        Fields.Weights.class,
+        Fields.Net.class,
         Fields.Tensors.class,
         Fields.ClipResult.class,
         Fields.Clip.class,
@@ -111,6 +113,9 @@ class LayoutTest {
             "TRAINING = " + Flags.TRAINING,
             "ACCUMULATE = " + Flags.ACCUMULATE,
             "ALLOW_TF32 = " + Flags.ALLOW_TF32,
-            "SKIP_NONFINITE = " + Flags.SKIP_NONFINITE));
+            "SKIP_NONFINITE = " + Flags.SKIP_NONFINITE,
+            "REVERSE = " + Flags.REVERSE,
+            "BATCH_FIRST = " + Flags.BATCH_FIRST,
+            "ACCUMULATE_DX = " + Flags.ACCUMULATE_DX));
   }
 }
