@@ -187,6 +187,11 @@ bool StackPool::overflowed(const Stack& stack) {
   return std::memcmp(stack.low, &kCanary, sizeof(kCanary)) != 0;
 }
 
+bool StackPool::below(const Stack& stack, const void* address) {
+  const unsigned char* a = static_cast<const unsigned char*>(address);
+  return a < stack.low && a >= stack.low - kGuardBytes;
+}
+
 void StackPool::forget([[maybe_unused]] const Stack& stack) {
 #ifdef FRNN_EMULATOR_ASAN
   __asan_unpoison_memory_region(stack.low, stack.bytes);

@@ -57,8 +57,9 @@ class StackPool {
   ~StackPool();
   Stack take();                         // low == nullptr where the machine has no more memory
   static void arm(const Stack& stack);  // writes the canary
-  static bool overflowed(const Stack& stack);  // the canary is gone
-  static void forget(const Stack& stack);      // its frames are dead: tells the sanitizer
+  static bool overflowed(const Stack& stack);                  // the canary is gone
+  static bool below(const Stack& stack, const void* address);  // it is just under the stack
+  static void forget(const Stack& stack);  // its frames are dead: tells the sanitizer
 
  private:
   std::vector<unsigned char*> slabs_;

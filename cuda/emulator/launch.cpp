@@ -78,7 +78,7 @@ Status Machine::run_launch(const Launch& launch) {
   const std::string replay =
       format(" [seed %llu, launch %llu]", static_cast<unsigned long long>(launch.seed),
              static_cast<unsigned long long>(launch.number));
-  if (failure.fault) {
+  if (failure.fault && !failure.stack) {
     const std::string place = failure.in_shared
                                   ? std::string("outside the block's shared memory")
                                   : memory_.describe(reinterpret_cast<int64_t>(failure.address));

@@ -105,7 +105,7 @@ Status Machine::run_all() {
 }
 
 Status Machine::poison(Status error) {
-  error_ = std::move(error);
+  error_ = Status::fail(FRNN_DEVICE_ERROR, std::move(error.text));
   for (auto& [stream, queue] : queues_)
     queue.operations.clear();
   return error_;

@@ -11,8 +11,7 @@ namespace frnn::machine::emulated {
 namespace {
 
 constexpr int64_t kAlignment = 256;
-constexpr int64_t kMostAddresses = int64_t{64} << 30;
-constexpr int64_t kLeastAddresses = int64_t{1} << 30;
+constexpr int64_t kLeastAddresses = int64_t{1} << 24;
 constexpr int64_t kWatchedBefore = 256;  // bytes before an allocation that damage() looks at
 constexpr size_t kRemembered = 4096;     // freed allocations that describe() knows
 
@@ -35,8 +34,8 @@ long long shown(int64_t n) {
 
 }  // namespace
 
-DeviceMemory::DeviceMemory(int64_t capacity_bytes)
-    : capacity_(capacity_bytes), page_(sysconf(_SC_PAGESIZE)) {}
+DeviceMemory::DeviceMemory(int64_t capacity_bytes, int64_t address_bytes)
+    : capacity_(capacity_bytes), address_bytes_(address_bytes), page_(sysconf(_SC_PAGESIZE)) {}
 
 DeviceMemory::~DeviceMemory() {
   if (base_ != 0) munmap(bytes_at(base_), static_cast<size_t>(end_ - base_));
@@ -44,7 +43,7 @@ DeviceMemory::~DeviceMemory() {
 
 bool DeviceMemory::reserve() {
   if (base_ != 0) return true;
-  for (int64_t bytes = kMostAddresses; bytes >= kLeastAddresses; bytes /= 2) {
+  for (int64_t bytes = address_bytes_; bytes >= kLeastAddresses; bytes /= 2) {
     void* memory = mmap(nullptr, static_cast<size_t>(bytes), PROT_NONE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) continue;

@@ -20,7 +20,8 @@ namespace frnn::machine::emulated {
 
 class DeviceMemory {
  public:
-  explicit DeviceMemory(int64_t capacity_bytes);
+  // `address_bytes` of the process's addresses are set aside, or as many as it can have.
+  explicit DeviceMemory(int64_t capacity_bytes, int64_t address_bytes = int64_t{64} << 30);
   ~DeviceMemory();
   DeviceMemory(const DeviceMemory&) = delete;
   DeviceMemory& operator=(const DeviceMemory&) = delete;
@@ -58,6 +59,7 @@ class DeviceMemory {
   int64_t place(int64_t pages_bytes);  // an address for them with a guard page behind, or 0
 
   const int64_t capacity_;
+  const int64_t address_bytes_;
   const int64_t page_;
   int64_t base_ = 0;
   int64_t end_ = 0;

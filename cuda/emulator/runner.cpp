@@ -50,6 +50,7 @@ Failure Runner::run(const Launch& launch, BlockSource* source) {
   self = nullptr;
   if (failure_.fault) {
     failure_.text = where(failure_.block, failure_.thread);
+    if (failure_.stack) failure_.text += ": the thread's stack overflowed";
     for (const Block* b : open_)
       failure_.in_shared |= b->shared.maps(failure_.address);
   }
@@ -247,6 +248,7 @@ void Runner::begin_thread(Fiber* f, Block* b) {
 
 void Runner::end_thread(Fiber* f) {
   Block* b = f->in;
+  if (StackPool::overflowed(f->stack)) fail(f, "the thread's stack overflowed");
   f->warp->exited |= 1u << f->lane();
   spins_ = 0;
   if (++b->exited == b->threads) close_block(b);
@@ -301,6 +303,7 @@ void Runner::stuck() {
 void Runner::fault(const Fiber* f, const void* address, bool write) {
   failure_.failed = failure_.fault = true;
   failure_.write = write;
+  failure_.stack = StackPool::below(f->stack, address);
   failure_.address = address;
   failure_.block = f->block;
   failure_.thread = f->thread;

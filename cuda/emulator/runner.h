@@ -121,6 +121,7 @@ struct Failure {
   bool fault = false;
   bool write = false;
   bool in_shared = false;  // beside a block's shared memory
+  bool stack = false;      // below the thread's own stack
   const void* address = nullptr;
   int block = 0;
   int thread = 0;

@@ -65,9 +65,9 @@ class EmulatedDevice {
   std::unique_ptr<machine::Context> context_;
 };
 
-// The status is a device error whose text holds each of `parts`.
+// The status has `code`, and its text holds each of `parts`.
 inline void check_report(const char* file, int line, const Status& status,
-                         const std::vector<std::string>& parts, int code = FRNN_DEVICE_ERROR) {
+                         const std::vector<std::string>& parts, int code) {
   if (status.code != code) {
     fail(file, line,
          "expected a failure with code " + std::to_string(code) + ", got " +
@@ -84,7 +84,9 @@ inline void check_report(const char* file, int line, const Status& status,
 }  // namespace testing
 }  // namespace frnn
 
+#define FRNN_CHECK_REPORT_CODE(status, code, ...) \
+  ::frnn::testing::check_report(__FILE__, __LINE__, (status), {__VA_ARGS__}, (code))
 #define FRNN_CHECK_REPORT(status, ...) \
-  ::frnn::testing::check_report(__FILE__, __LINE__, (status), {__VA_ARGS__})
+  FRNN_CHECK_REPORT_CODE(status, FRNN_DEVICE_ERROR, __VA_ARGS__)
 
 #endif  // FUSEDRNN_TEST_EMULATED_DEVICE_H_
