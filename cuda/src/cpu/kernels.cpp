@@ -1,0 +1,12 @@
+// The table of one instruction set.
+
+#include "cpu/kernels.h"
+
+namespace frnn::cpu::FRNN_CPU_ISA {
+
+const Kernels kKernels = {
+    FRNN_CPU_NAME,  FRNN_CPU_WIDTH, gemm,   rnn_forward, rnn_backward, column_sums,
+    sum_of_squares, scale,          update, softmax_row, add,          map,
+};
+
+}  // namespace frnn::cpu::FRNN_CPU_ISA

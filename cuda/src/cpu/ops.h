@@ -1,0 +1,35 @@
+// The operations around a recurrent net, shared out over a team. Arguments were checked by the
+// door.
+
+#ifndef FUSEDRNN_SRC_CPU_OPS_H_
+#define FUSEDRNN_SRC_CPU_OPS_H_
+
+#include <cstdint>
+
+#include "cpu/kernels.h"
+#include "cpu/pool.h"
+#include "fusedrnn.h"
+
+namespace frnn::cpu {
+
+// What an operation runs on.
+struct Machine {
+  Pool& pool;
+  const Kernels& kernels;
+  int threads;
+
+  // A team for so much work: waking a thread costs as much as some million operations.
+  int team(double operations) const { return operations < 1e6 ? 1 : threads; }
+};
+
+void clip_by_global_norm(const Machine& machine, const frnn_clip& clip);
+void optimizer_step(const Machine& machine, const frnn_optimizer& optimizer);
+void linear_forward(const Machine& machine, const frnn_linear& linear);
+void linear_backward(const Machine& machine, const frnn_linear& linear);
+void embedding_forward(const Machine& machine, const frnn_embedding& embedding);
+void embedding_backward(const Machine& machine, const frnn_embedding& embedding);
+void softmax_xent_forward_backward(const Machine& machine, const frnn_softmax_xent& xent);
+
+}  // namespace frnn::cpu
+
+#endif  // FUSEDRNN_SRC_CPU_OPS_H_

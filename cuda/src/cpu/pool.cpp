@@ -1,0 +1,265 @@
+#include "cpu/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <system_error>
+
+namespace frnn::cpu {
+
+namespace {
+
+inline void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// About 100 us of spinning on current processors: longer than the gap between two calls of a
+// training loop, shorter than a time slice.
+constexpr int kSpins = 2500;
+
+// Waits for `ready` without sleeping; gives the processor away where it takes long, since the
+// thread that is waited for may need it.
+template <typename Ready>
+void spin_until(const Ready& ready) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (ready()) return;
+    relax();
+  }
+  while (!ready())
+    sched_yield();
+}
+
+// Counts forks, so that a child knows that its parent's threads did not come along.
+std::atomic<uint64_t> fork_count{0};
+
+void watch_forks() {
+  static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
+  (void)registered;
+}
+
+// The processors' worth of time that a control group grants, or 0 where there is no limit.
+double control_group_limit() {
+  double quota = 0, period = 0;
+  if (std::FILE* f = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
+    const int read = std::fscanf(f, "%lf %lf", &quota, &period);
+    std::fclose(f);
+    return read == 2 && period > 0 ? quota / period : 0;  // "max 100000" reads nothing
+  }
+  auto one_number = [](const char* path, double* value) {
+    std::FILE* f = std::fopen(path, "r");
+    if (f == nullptr) return false;
+    const bool read = std::fscanf(f, "%lf", value) == 1;
+    std::fclose(f);
+    return read;
+  };
+  if (one_number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", &quota) &&
+      one_number("/sys/fs/cgroup/cpu/cpu.cfs_period_us", &period) && quota > 0 && period > 0) {
+    return quota / period;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int usable_processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  int count = sched_getaffinity(0, sizeof set, &set) == 0
+                  ? CPU_COUNT(&set)
+                  : static_cast<int>(std::thread::hardware_concurrency());
+  const double limit = control_group_limit();
+  if (limit > 0) count = std::min(count, static_cast<int>(limit + 0.999));
+  return std::max(count, 1);
+}
+
+void Barrier::wait() {
+  const uint32_t phase = phase_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
+    arrived_.store(0, std::memory_order_relaxed);
+    phase_.store(phase + 1, std::memory_order_release);
+    return;
+  }
+  spin_until([&] { return phase_.load(std::memory_order_acquire) != phase; });
+}
+
+void Worker::sync() const {
+  if (count > 1) barrier->wait();
+}
+
+// Memory for the products of a team of `count`.
+class Pool::Scratch {
+ public:
+  explicit Scratch(int count) : count_(count) {
+    const size_t floats = static_cast<size_t>(kSharedFloats + count * kOwnFloats);
+    memory_.reset(static_cast<float*>(std::aligned_alloc(4096, floats * sizeof(float))));
+    if (!memory_) throw std::bad_alloc();
+  }
+  int count() const { return count_; }
+  float* shared() const { return memory_.get(); }
+  float* own(int index) const { return memory_.get() + kSharedFloats + index * kOwnFloats; }
+
+ private:
+  struct Free {
+    void operator()(float* p) const { std::free(p); }
+  };
+  int count_;
+  std::unique_ptr<float, Free> memory_;
+};
+
+struct Pool::Task {
+  Job job;
+  const void* context;
+  int count;
+  const Scratch* scratch;
+  Barrier* barrier;
+
+  void execute(int index) const {
+    const Worker worker{index, count, scratch->own(index), scratch->shared(), barrier};
+    job(worker, context);
+  }
+};
+
+// A thread and its letter box: a task is put in, and taken out when it is done.
+struct Pool::Member {
+  explicit Member(int index) : index(index), thread(serve, this) {}
+
+  void post(const Task* next) {
+    task.store(next, std::memory_order_seq_cst);
+    if (asleep.load(std::memory_order_seq_cst)) wake();
+  }
+  void wake() {
+    std::lock_guard<std::mutex> lock(mutex);
+    condition.notify_one();
+  }
+
+  const int index;
+  alignas(64) std::atomic<const Task*> task{nullptr};
+  alignas(64) std::atomic<bool> asleep{false};
+  std::atomic<bool> stop{false};
+  std::mutex mutex;
+  std::condition_variable condition;
+  std::thread thread;  // last, so that all above is there when it starts
+};
+
+void Pool::serve(Member* member) {
+  auto called = [member] {
+    return member->task.load(std::memory_order_seq_cst) != nullptr || member->stop.load();
+  };
+  while (true) {
+    for (int i = 0; i < kSpins && !called(); ++i)
+      relax();
+    if (!called()) {
+      std::unique_lock<std::mutex> lock(member->mutex);
+      member->asleep.store(true, std::memory_order_seq_cst);
+      member->condition.wait(lock, called);
+      member->asleep.store(false, std::memory_order_seq_cst);
+    }
+    const Task* task = member->task.load(std::memory_order_acquire);
+    if (task == nullptr) return;  // stopped
+    task->execute(member->index);
+    member->task.store(nullptr, std::memory_order_release);
+  }
+}
+
+std::shared_ptr<Pool> Pool::shared() {
+  static std::mutex mutex;
+  static std::weak_ptr<Pool> current;
+  std::lock_guard<std::mutex> lock(mutex);
+  std::shared_ptr<Pool> pool = current.lock();
+  if (!pool) {
+    watch_forks();
+    pool = std::make_shared<Pool>();
+    pool->fork_generation_ = fork_count.load(std::memory_order_relaxed);
+    current = pool;
+  }
+  return pool;
+}
+
+Pool::~Pool() {
+  const bool forked = fork_generation_ != fork_count.load(std::memory_order_relaxed);
+  for (std::unique_ptr<Member>& member : members_) {
+    if (forked) {
+      member.release();  // the thread is not in this process: there is nothing to join
+      continue;
+    }
+    member->stop.store(true);
+    member->wake();
+    member->thread.join();
+  }
+}
+
+// Makes the pool able to serve a team of `count`, or as many as the system gives threads for.
+void Pool::start_members(int count) {
+  const uint64_t generation = fork_count.load(std::memory_order_relaxed);
+  if (generation != fork_generation_) {
+    for (std::unique_ptr<Member>& member : members_)
+      member.release();
+    members_.clear();
+    fork_generation_ = generation;
+  }
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are the application's business
+  try {
+    while (static_cast<int>(members_.size()) + 1 < count) {
+      members_.push_back(std::make_unique<Member>(static_cast<int>(members_.size()) + 1));
+      pthread_setname_np(members_.back()->thread.native_handle(), "fusedrnn-cpu");
+    }
+  } catch (const std::system_error&) {
+    // Fewer threads serve as well.
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Pool::run_alone(Job job, const void* context) {
+  std::unique_ptr<Scratch> scratch;
+  {
+    std::lock_guard<std::mutex> lock(spare_);
+    if (!spare_scratch_.empty()) {
+      scratch = std::move(spare_scratch_.back());
+      spare_scratch_.pop_back();
+    }
+  }
+  if (!scratch) scratch = std::make_unique<Scratch>(1);
+  Barrier barrier(1);
+  Task{job, context, 1, scratch.get(), &barrier}.execute(0);
+  std::lock_guard<std::mutex> lock(spare_);
+  spare_scratch_.push_back(std::move(scratch));
+}
+
+void Pool::run(int count, Job job, const void* context) {
+  std::unique_lock<std::mutex> lock(team_, std::defer_lock);
+  if (count <= 1 || !lock.try_lock()) {
+    run_alone(job, context);
+    return;
+  }
+  if (static_cast<int>(members_.size()) + 1 < count ||
+      fork_generation_ != fork_count.load(std::memory_order_relaxed)) {
+    start_members(count);
+  }
+  count = std::min(count, static_cast<int>(members_.size()) + 1);
+  if (!team_scratch_ || team_scratch_->count() < count) {
+    team_scratch_ = std::make_unique<Scratch>(count);
+  }
+  Barrier barrier(count);
+  const Task task{job, context, count, team_scratch_.get(), &barrier};
+  for (int i = 1; i < count; ++i)
+    members_[i - 1]->post(&task);
+  task.execute(0);
+  for (int i = 1; i < count; ++i) {
+    Member& member = *members_[i - 1];
+    spin_until([&] { return member.task.load(std::memory_order_acquire) == nullptr; });
+  }
+}
+
+}  // namespace frnn::cpu

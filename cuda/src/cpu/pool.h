@@ -1,0 +1,77 @@
+// The threads of the CPU backend. A team of them runs one function; between jobs they spin for a
+// short while, so that calls that follow each other closely start at once, and then sleep.
+//
+// One team runs at a time. A caller that finds the threads busy, or that forked away from them,
+// does the whole job itself: results never depend on the number of threads.
+
+#ifndef FUSEDRNN_SRC_CPU_POOL_H_
+#define FUSEDRNN_SRC_CPU_POOL_H_
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "cpu/worker.h"
+
+namespace frnn::cpu {
+
+// Processors that this process may use: the affinity mask, and the quota of its control group.
+int usable_processors();
+
+class Barrier {
+ public:
+  explicit Barrier(int count) : count_(count) {}
+  void wait();
+
+ private:
+  const int count_;
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) std::atomic<uint32_t> phase_{0};
+};
+
+class Pool {
+ public:
+  using Job = void (*)(const Worker& worker, const void* context);
+
+  // The process's pool: made by the first device and gone with the last.
+  static std::shared_ptr<Pool> shared();
+
+  Pool() = default;
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  // Runs `job` on a team of at most `count` and returns when all have ended.
+  void run(int count, Job job, const void* context);
+
+  template <typename F>
+  void run(int count, const F& function) {
+    run(
+        count, [](const Worker& worker, const void* f) { (*static_cast<const F*>(f))(worker); },
+        &function);
+  }
+
+ private:
+  struct Task;
+  struct Member;
+  class Scratch;
+
+  void start_members(int count);
+  void run_alone(Job job, const void* context);
+  static void serve(Member* member);
+
+  std::mutex team_;  // held while a team runs
+  std::vector<std::unique_ptr<Member>> members_;
+  std::unique_ptr<Scratch> team_scratch_;
+  uint64_t fork_generation_ = 0;
+  std::mutex spare_;  // guards spare_scratch_
+  std::vector<std::unique_ptr<Scratch>> spare_scratch_;
+};
+
+}  // namespace frnn::cpu
+
+#endif  // FUSEDRNN_SRC_CPU_POOL_H_

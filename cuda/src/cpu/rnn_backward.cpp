@@ -1,0 +1,452 @@
+// The backward pass of a sequence, back through time. A step multiplies the gradients of the next
+// step's preactivations with the recurrent weights, tile by tile of hidden units, and goes through
+// the cell while the tile is in L1. The gradients of all steps stay in the workspace, row-major in
+// the order of the weights' rows, and give dx, the weights' and the biases' gradients after the
+// loop.
+
+#include "cells/gru.h"
+#include "cells/lstm.h"
+#include "cells/rnn.h"
+#include "cpu/kernels.h"
+#include "cpu/layout.h"
+#include "cpu/pack.h"
+#include "cpu/product.h"
+#include "cpu/vector_math.h"
+
+namespace frnn::cpu::FRNN_CPU_ISA {
+namespace {
+
+const float* floats_at(int64_t address) {
+  return reinterpret_cast<const float*>(address);
+}
+float* writable_at(int64_t address) {
+  return reinterpret_cast<float*>(address);
+}
+
+struct Call {
+  const frnn_rnn& rnn;
+  Layout l;
+  int64_t gradient_row;
+  float* w_hh;
+  float* gradients;
+  float* carry;
+  float* zeros;
+  const float* records;
+  const float* rh;
+
+  explicit Call(const frnn_rnn& r) : rnn(r), l(layout_of(r, kWidth)) {
+    gradient_row = l.cell.gradient_row * l.H;
+    float* work = line_start(r.workspace);
+    w_hh = work + l.back_w_hh;
+    gradients = work + l.gradients;
+    carry = work + l.carry;
+    zeros = work + l.back_zeros;
+    records = rh = nullptr;
+    if (l.reserve_bytes > 0) {
+      records = line_start(r.reserve) + l.reserve_records;
+      rh = line_start(r.reserve) + l.reserve_rh;
+    }
+  }
+
+  const float* record(int64_t t, int64_t row) const { return records + (t * l.B + row) * l.record; }
+  float* gradient(int64_t t, int64_t row) const {
+    return gradients + (t * l.B + row) * gradient_row;
+  }
+  // h of the step before t.
+  const float* state(int64_t t) const {
+    if (t > 0) return floats_at(rnn.y) + (t - 1) * l.B * l.H;
+    return rnn.h0 != 0 ? floats_at(rnn.h0) : zeros;
+  }
+  int64_t state_row(int64_t t) const { return t > 0 || rnn.h0 != 0 ? l.H : 0; }
+};
+
+// One row of one step and one group of units.
+struct Spot {
+  int64_t t, row;
+  int64_t unit;   // first hidden unit
+  int64_t lanes;  // units that exist, at most kWidth
+};
+
+const float* record_at(const Call& call, const Spot& at) {
+  return call.record(at.t, at.row) + at.unit * call.l.cell.slots;
+}
+float* carry_at(const Call& call, const Spot& at) {
+  return call.carry + at.row * call.l.padded + at.unit;
+}
+Vec state_at(const Call& call, const Spot& at) {
+  const int64_t row = call.state_row(at.t);
+  return load_first(call.state(at.t) + at.row * row + at.unit, at.lanes);
+}
+void write_gradient(const Call& call, const Spot& at, int64_t block, Vec value) {
+  store_first(call.gradient(at.t, at.row) + block * call.l.H + at.unit, value, at.lanes);
+}
+// All of dh but what `sums` brings from the next step.
+Vec upstream(const Call& call, const Spot& at, Vec sums) {
+  if (call.rnn.dy == 0) return sums;
+  const int64_t from = (at.t * call.l.B + at.row) * call.l.H + at.unit;
+  return sums + load_first(floats_at(call.rnn.dy) + from, at.lanes);
+}
+
+template <int64_t kCell>
+struct Backward;
+
+template <>
+struct Backward<FRNN_LSTM> {
+  static void apply(const Call& call, const Spot& at, Vec sums) {
+    const float* kept = record_at(call, at);
+    Vec c_prev(0.0f);
+    if (at.t > 0) {
+      c_prev = load(call.record(at.t - 1, at.row) + at.unit * 5 + 4 * kWidth);
+    } else if (call.rnn.c0 != 0) {
+      c_prev = load_first(floats_at(call.rnn.c0) + at.row * call.l.H + at.unit, at.lanes);
+    }
+    float* carry = carry_at(call, at);  // dc
+    const LstmBackward<Vec> out = lstm_backward<Vec>(
+        {load(kept), load(kept + kWidth), load(kept + 2 * kWidth), load(kept + 3 * kWidth)}, c_prev,
+        load(kept + 4 * kWidth), upstream(call, at, sums), load(carry));
+    store(carry, out.dc_prev);
+    write_gradient(call, at, 0, out.da.i);
+    write_gradient(call, at, 1, out.da.f);
+    write_gradient(call, at, 2, out.da.g);
+    write_gradient(call, at, 3, out.da.o);
+  }
+};
+
+template <>
+struct Backward<FRNN_GRU> {
+  static void apply(const Call& call, const Spot& at, Vec sums) {
+    const float* kept = record_at(call, at);
+    float* carry = carry_at(call, at);  // the part of dh that flows through z
+    const GruBackward<Vec> out = gru_backward<Vec>(
+        {load(kept), load(kept + kWidth), load(kept + 2 * kWidth)}, load(kept + 3 * kWidth),
+        state_at(call, at), upstream(call, at, sums + load(carry)));
+    store(carry, out.dh_prev);
+    write_gradient(call, at, 0, out.dax.r);
+    write_gradient(call, at, 1, out.dax.z);
+    write_gradient(call, at, 2, out.dax.n);
+    write_gradient(call, at, 3, out.dah_n);
+  }
+};
+
+struct BackwardBeforeFirst {
+  static void apply(const Call& call, const Spot& at, Vec sums) {
+    const float* kept = record_at(call, at);
+    float* carry = carry_at(call, at);
+    const GruBeforeBackwardFirst<Vec> out =
+        gru_before_backward_first<Vec>(load(kept + kWidth), load(kept + 2 * kWidth),
+                                       state_at(call, at), upstream(call, at, sums + load(carry)));
+    store(carry, out.dh_prev);
+    write_gradient(call, at, 1, out.da_z);
+    write_gradient(call, at, 2, out.da_n);
+  }
+};
+
+struct BackwardBeforeSecond {
+  static void apply(const Call& call, const Spot& at, Vec sums) {
+    float* carry = carry_at(call, at);
+    const GruBeforeBackwardSecond<Vec> out = gru_before_backward_second<Vec>(
+        load(record_at(call, at)), state_at(call, at), sums, load(carry));
+    store(carry, out.dh_prev);
+    write_gradient(call, at, 0, out.da_r);
+  }
+};
+
+template <typename Cell>
+struct BackwardPlain {
+  static void apply(const Call& call, const Spot& at, Vec sums) {
+    const int64_t from = (at.t * call.l.B + at.row) * call.l.H + at.unit;
+    const Vec h = load_first(floats_at(call.rnn.y) + from, at.lanes);
+    write_gradient(call, at, 0, Cell::backward(h, upstream(call, at, sums)));
+  }
+};
+
+template <>
+struct Backward<FRNN_RNN_TANH> : BackwardPlain<RnnTanh> {};
+template <>
+struct Backward<FRNN_RNN_RELU> : BackwardPlain<RnnRelu> {};
+
+// dh0: what a last product through the weights brings, and for the GRUs what flowed through z.
+struct InitialState {
+  static void apply(const Call& call, const Spot& at, Vec sums) {
+    const bool gated = call.rnn.cell == FRNN_GRU || call.rnn.cell == FRNN_GRU_RESET_BEFORE;
+    const Vec dh = gated ? sums + load(carry_at(call, at)) : sums;
+    store_first(writable_at(call.rnn.dh0) + at.row * call.l.H + at.unit, dh, at.lanes);
+  }
+};
+
+// A range of the gradients' columns and of the weights' rows: a product's inner dimension.
+struct Inner {
+  int64_t column, row, k;
+};
+
+// The products of one step for the tiles and rows of this member. `from` is the step whose
+// gradients are multiplied; where it is T, the sums are dhT. `ranges` inner ranges are added up.
+template <typename Cell, int kGroups>
+void tile_step(const Call& call, Range rows, int64_t t, int64_t from, const Inner* ranges,
+               int count, int64_t group) {
+  using First = Products<kGroups, 0>;
+  using Next = Products<kGroups, kGroups>;
+  const Layout& l = call.l;
+  alignas(64) float sums[First::kRows * kGroups * kWidth];
+  alignas(64) static const float kZeros[kGroups * kWidth] = {};
+  const float* panel = call.w_hh + group * kWidth * l.cell.gates * l.H;
+  Product p{};
+  p.a_row = call.gradient_row;
+  p.start = p.out = sums;
+  p.start_row = p.out_row = kGroups * kWidth;
+  p.bias = kZeros;
+  for_pieces(rows.size(), First::kRows, [&](int64_t first, int64_t height) {
+    const int64_t row = rows.first + first;
+    for (int r = 0; r < count && from < l.T; ++r) {
+      p.k = ranges[r].k;
+      p.a = call.gradient(from, row) + ranges[r].column;
+      p.b = panel + ranges[r].row * kGroups * kWidth;
+      if (r == 0) {
+        First::multiply(height, p);
+      } else {
+        Next::multiply(height, p);
+      }
+    }
+    for (int64_t i = 0; i < height; ++i) {
+      for (int g = 0; g < kGroups; ++g) {
+        const Spot at{t, row + i, (group + g) * kWidth, l.H - (group + g) * kWidth};
+        if (at.lanes <= 0) break;
+        Vec dh(0.0f);
+        if (from < l.T) {
+          dh = load(sums + (i * kGroups + g) * kWidth);
+        } else if (call.rnn.dhT != 0) {
+          dh = load_first(floats_at(call.rnn.dhT) + at.row * l.H + at.unit, at.lanes);
+        }
+        Cell::apply(call, at, dh);
+      }
+    }
+  });
+}
+
+template <typename Cell>
+void step(const Call& call, const Part& part, int64_t t, int64_t from, const Inner* ranges,
+          int count) {
+  static_assert(kBackwardGroups == 4, "one case below for each number of groups in a tile");
+  for (int64_t tile = part.tiles.first; tile < part.tiles.last; ++tile) {
+    const int64_t group = tile * kBackwardGroups;
+    switch (call.l.groups - group) {
+      case 1:
+        tile_step<Cell, 1>(call, part.rows, t, from, ranges, count, group);
+        break;
+      case 2:
+        tile_step<Cell, 2>(call, part.rows, t, from, ranges, count, group);
+        break;
+      case 3:
+        tile_step<Cell, 3>(call, part.rows, t, from, ranges, count, group);
+        break;
+      default:
+        tile_step<Cell, 4>(call, part.rows, t, from, ranges, count, group);
+    }
+  }
+}
+
+void pack_weights(const Worker& worker, const Call& call) {
+  const Layout& l = call.l;
+  const int64_t K = l.cell.gates * l.H;
+  const int64_t tiles = (l.groups + kBackwardGroups - 1) / kBackwardGroups;
+  const Range mine = split(tiles, worker.count, worker.index);
+  for (int64_t tile = mine.first; tile < mine.last; ++tile) {
+    const int64_t group = tile * kBackwardGroups;
+    const int64_t left = l.groups - group;
+    const int64_t width = (left < kBackwardGroups ? left : kBackwardGroups) * kWidth;
+    const int64_t unit = group * kWidth;
+    const int64_t units = l.H - unit < width ? l.H - unit : width;
+    pack_panel(call.w_hh + unit * K, width, units, K, floats_at(call.rnn.w_hh) + unit, 1, l.H);
+  }
+  if (worker.index == 0) std::memset(call.zeros, 0, static_cast<size_t>(l.H) * sizeof(float));
+}
+
+// carry starts as dcT for an LSTM, else as zero.
+void start_carry(const Worker& worker, const Call& call) {
+  const Layout& l = call.l;
+  const bool from_c = call.rnn.cell == FRNN_LSTM && call.rnn.dcT != 0;
+  const Range rows = split(l.B, worker.count, worker.index);
+  for (int64_t row = rows.first; row < rows.last; ++row) {
+    float* carry = call.carry + row * l.padded;
+    std::memset(carry, 0, static_cast<size_t>(l.padded) * sizeof(float));
+    if (from_c) {
+      std::memcpy(carry, floats_at(call.rnn.dcT) + row * l.H,
+                  static_cast<size_t>(l.H) * sizeof(float));
+    }
+  }
+}
+
+// One step for a cell with one product per step.
+template <int64_t kCell>
+void one_step(const Call& call, const Part& part, int64_t t, const Inner* ranges, int count) {
+  if (t < 0) {
+    step<InitialState>(call, part, t, 0, ranges, count);
+  } else {
+    step<Backward<kCell>>(call, part, t, t + 1, ranges, count);
+  }
+}
+
+template <int64_t kCell>
+void recur(const Worker& worker, const Call& call) {
+  const Layout& l = call.l;
+  const int64_t H = l.H;
+  const Inner whole[] = {{0, 0, l.cell.gates * H}};
+  const Inner gru[] = {{0, 0, 2 * H}, {3 * H, 2 * H, H}};  // skips the input part of n
+  const Inner before_rz[] = {{0, 0, 2 * H}};
+  const Inner before_n[] = {{2 * H, 2 * H, H}};
+  const int64_t tiles = (l.groups + kBackwardGroups - 1) / kBackwardGroups;
+  const Part part = part_of(worker, l.B, tiles, l.padded * l.cell.gates * H * 4);
+  const int64_t last = call.rnn.dh0 != 0 ? -1 : 0;
+  for (int64_t t = l.T - 1; t >= last; --t) {
+    if constexpr (kCell == FRNN_GRU_RESET_BEFORE) {
+      if (t < 0) {
+        step<InitialState>(call, part, t, 0, before_rz, 1);
+        break;
+      }
+      step<BackwardBeforeFirst>(call, part, t, t + 1, before_rz, 1);
+      if (part.meet) worker.sync();
+      step<BackwardBeforeSecond>(call, part, t, t, before_n, 1);
+    } else if constexpr (kCell == FRNN_GRU) {
+      one_step<kCell>(call, part, t, gru, 2);
+    } else {
+      one_step<kCell>(call, part, t, whole, 1);
+    }
+    if (part.meet) worker.sync();
+  }
+  worker.sync();
+}
+
+void write_dc0(const Worker& worker, const Call& call) {
+  const Layout& l = call.l;
+  if (call.rnn.cell != FRNN_LSTM || call.rnn.dc0 == 0) return;
+  const Range rows = split(l.B, worker.count, worker.index);
+  for (int64_t row = rows.first; row < rows.last; ++row) {
+    std::memcpy(writable_at(call.rnn.dc0) + row * l.H, call.carry + row * l.padded,
+                static_cast<size_t>(l.H) * sizeof(float));
+  }
+}
+
+// dw[rows of the weights, N] = or += gradients^T other, over `steps` steps from step t on.
+void weight_product(const Worker& worker, const Call& call, const Inner& rows, int64_t t,
+                    int64_t steps, const float* other, int64_t other_row, int64_t N, int64_t dw,
+                    bool accumulate) {
+  Gemm g{};
+  g.alpha = 1.0f;
+  g.M = rows.k;
+  g.N = N;
+  g.K = steps * call.l.B;
+  g.a = call.gradient(t, 0) + rows.column;
+  g.a_row = 1;
+  g.a_column = call.gradient_row;
+  g.b = other;
+  g.b_row = other_row;
+  g.b_column = 1;
+  g.c = writable_at(dw) + rows.row * N;
+  g.c_row = N;
+  g.accumulate = accumulate;
+  gemm(worker, g);
+}
+
+void input_gradients(const Worker& worker, const Call& call, bool accumulate) {
+  const Layout& l = call.l;
+  const int64_t GH = l.cell.gates * l.H;
+  if (call.rnn.dx != 0) {
+    Gemm g{};
+    g.alpha = 1.0f;
+    g.M = l.T * l.B;
+    g.N = l.I;
+    g.K = GH;
+    g.a = call.gradients;
+    g.a_row = call.gradient_row;
+    g.a_column = 1;
+    g.b = floats_at(call.rnn.w_ih);
+    g.b_row = l.I;
+    g.b_column = 1;
+    g.c = writable_at(call.rnn.dx);
+    g.c_row = l.I;
+    gemm(worker, g);
+  }
+  if (call.rnn.dw_ih != 0) {
+    weight_product(worker, call, {0, 0, GH}, 0, l.T, floats_at(call.rnn.x), l.I, l.I,
+                   call.rnn.dw_ih, accumulate);
+  }
+}
+
+// dw_hh: each range of rows times the states before each step, the first of which is h0.
+void recurrent_gradients(const Worker& worker, const Call& call, bool accumulate) {
+  const Layout& l = call.l;
+  const int64_t H = l.H;
+  if (call.rnn.dw_hh == 0) return;
+  auto with_states = [&](const Inner& rows) {
+    weight_product(worker, call, rows, 0, 1, call.state(0), call.state_row(0), H, call.rnn.dw_hh,
+                   accumulate);
+    if (l.T > 1) {
+      weight_product(worker, call, rows, 1, l.T - 1, floats_at(call.rnn.y), H, H, call.rnn.dw_hh,
+                     true);
+    }
+  };
+  switch (call.rnn.cell) {
+    case FRNN_GRU:
+      with_states({0, 0, 2 * H});
+      with_states({3 * H, 2 * H, H});
+      break;
+    case FRNN_GRU_RESET_BEFORE:
+      with_states({0, 0, 2 * H});
+      weight_product(worker, call, {2 * H, 2 * H, H}, 0, l.T, call.rh, H, H, call.rnn.dw_hh,
+                     accumulate);
+      break;
+    default:
+      with_states({0, 0, l.cell.gates * H});
+  }
+}
+
+void bias_gradients(const Worker& worker, const Call& call, bool accumulate) {
+  const Layout& l = call.l;
+  const int64_t H = l.H, GH = l.cell.gates * H, rows = l.T * l.B;
+  if (call.rnn.db_ih != 0) {
+    column_sums(worker, call.gradients, rows, call.gradient_row, GH, writable_at(call.rnn.db_ih),
+                accumulate);
+  }
+  if (call.rnn.db_hh == 0) return;
+  float* db = writable_at(call.rnn.db_hh);
+  if (call.rnn.cell == FRNN_GRU) {
+    column_sums(worker, call.gradients, rows, call.gradient_row, 2 * H, db, accumulate);
+    column_sums(worker, call.gradients + 3 * H, rows, call.gradient_row, H, db + 2 * H, accumulate);
+  } else {
+    column_sums(worker, call.gradients, rows, call.gradient_row, GH, db, accumulate);
+  }
+}
+
+template <int64_t kCell>
+void run(const Worker& worker, const Call& call) {
+  const bool accumulate = (call.rnn.flags & FRNN_ACCUMULATE) != 0;
+  pack_weights(worker, call);
+  start_carry(worker, call);
+  worker.sync();
+  recur<kCell>(worker, call);
+  write_dc0(worker, call);
+  input_gradients(worker, call, accumulate);
+  recurrent_gradients(worker, call, accumulate);
+  bias_gradients(worker, call, accumulate);
+}
+
+}  // namespace
+
+// Called by every member of a team. When it returns, all gradients are there.
+void rnn_backward(const Worker& worker, const frnn_rnn& rnn) {
+  const Call call(rnn);
+  switch (rnn.cell) {
+    case FRNN_LSTM:
+      return run<FRNN_LSTM>(worker, call);
+    case FRNN_GRU:
+      return run<FRNN_GRU>(worker, call);
+    case FRNN_GRU_RESET_BEFORE:
+      return run<FRNN_GRU_RESET_BEFORE>(worker, call);
+    case FRNN_RNN_TANH:
+      return run<FRNN_RNN_TANH>(worker, call);
+    default:
+      return run<FRNN_RNN_RELU>(worker, call);
+  }
+}
+
+}  // namespace frnn::cpu::FRNN_CPU_ISA

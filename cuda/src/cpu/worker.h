@@ -1,0 +1,29 @@
+// What a piece of parallel code sees of the team that runs it. Every member of a team executes the
+// same function; `index` tells them apart, and sync() is a barrier that all of them must reach.
+
+#ifndef FUSEDRNN_SRC_CPU_WORKER_H_
+#define FUSEDRNN_SRC_CPU_WORKER_H_
+
+#include <cstdint>
+
+namespace frnn::cpu {
+
+// Scratch memory of a product: each member packs blocks of A for itself, all together pack B.
+constexpr int64_t kOwnFloats = 256 * 1024;
+constexpr int64_t kSharedFloats = 1024 * 1024;
+
+class Barrier;
+
+struct Worker {
+  int index;
+  int count;
+  float* own;     // kOwnFloats, this member's alone
+  float* shared;  // kSharedFloats, the team's
+  Barrier* barrier;
+
+  void sync() const;
+};
+
+}  // namespace frnn::cpu
+
+#endif  // FUSEDRNN_SRC_CPU_WORKER_H_
