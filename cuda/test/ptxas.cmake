@@ -1,0 +1,40 @@
+# Compiles each kernel file with -Xptxas -v and reads what the assembler says of every kernel: none
+# may spill registers or keep a stack frame (an array in local memory is a trip to L1 or beyond in the
+# middle of a kernel). Run by CTest where nvcc is there:
+#   cmake -DNVCC=... -DARCH=90a -DINCLUDES="dir;dir" -DSOURCES="a.cu;b.cu" -DOUT=dir -P ptxas.cmake
+file(MAKE_DIRECTORY ${OUT})
+set(kernels 0)
+set(bad "")
+foreach(source ${SOURCES})
+  get_filename_component(name ${source} NAME_WE)
+  set(includes "")
+  foreach(folder ${INCLUDES})
+    list(APPEND includes -I${folder})
+  endforeach()
+  execute_process(
+    COMMAND ${NVCC} -std=c++17 -O3 -arch=sm_${ARCH} -Xptxas -v -cubin ${includes} ${source}
+            -o ${OUT}/${name}.cubin
+    RESULT_VARIABLE result OUTPUT_VARIABLE text ERROR_VARIABLE text)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${source} does not compile:\n${text}")
+  endif()
+  string(REPLACE "\n" ";" lines "${text}")
+  set(kernel "")
+  foreach(line ${lines})
+    if(line MATCHES "Compiling entry function '([^']+)'")
+      set(kernel ${CMAKE_MATCH_1})
+      math(EXPR kernels "${kernels} + 1")
+    elseif(line MATCHES "([0-9]+) bytes stack frame, ([0-9]+) bytes spill stores, ([0-9]+) bytes")
+      if(NOT "${CMAKE_MATCH_1} ${CMAKE_MATCH_2} ${CMAKE_MATCH_3}" STREQUAL "0 0 0")
+        string(APPEND bad "${name}.cu ${kernel}: ${line}\n")
+      endif()
+    endif()
+  endforeach()
+endforeach()
+if(kernels EQUAL 0)
+  message(FATAL_ERROR "ptxas reported no kernel at all: has the form of its report changed?")
+endif()
+if(bad)
+  message(FATAL_ERROR "kernels that use local memory:\n${bad}")
+endif()
+message(STATUS "${kernels} kernels, none with a spill or a stack frame")
