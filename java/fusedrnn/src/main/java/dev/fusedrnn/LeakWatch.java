@@ -1,11 +1,15 @@
 package dev.fusedrnn;
 
 import java.lang.ref.Cleaner;
+import java.util.function.Consumer;
 
 /** Reports owners that were collected without being closed. It frees nothing. */
 final class LeakWatch {
   private static final Cleaner CLEANER = Cleaner.create();
   private static final System.Logger LOG = System.getLogger("dev.fusedrnn");
+
+  /** Where reports go; a test listens here. */
+  static volatile Consumer<String> reporter = text -> LOG.log(System.Logger.Level.WARNING, text);
 
   private LeakWatch() {}
 
@@ -38,10 +42,8 @@ final class LeakWatch {
     @Override
     public void run() {
       if (!closed) {
-        LOG.log(
-            System.Logger.Level.WARNING,
-            "{0} was collected without close(); its device memory or handle is leaked",
-            what);
+        reporter.accept(
+            what + " was collected without close(); its device memory or handle is leaked");
       }
     }
   }
