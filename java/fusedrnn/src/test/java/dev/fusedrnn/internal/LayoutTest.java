@@ -1,7 +1,7 @@
 package dev.fusedrnn.internal;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * fusedrnn.h} and compares every struct and enum with its Java constants, name by name, in order.
  */
 class LayoutTest {
-  private static final Pattern FIELD = Pattern.compile("^\\s*(int64_t|double) (\\w+);");
+  private static final Pattern FIELD = Pattern.compile("\\s*(int64_t|double)\\s+(\\w+)\\s*");
   private static final Pattern CONSTANT = Pattern.compile("FRNN_(\\w+) = (\\d+)");
 
   private static String header() throws IOException {
@@ -64,12 +64,11 @@ class LayoutTest {
     String name =
         "frnn" + fields.getSimpleName().replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
     List<String> inC = new ArrayList<>();
-    for (String line : body("struct", name).split("\n")) {
-      Matcher matcher = FIELD.matcher(line);
-      if (matcher.find()) {
+    for (String field : body("struct", name).replaceAll("//.*", "").split(";")) {
+      if (!field.isBlank()) {
+        Matcher matcher = FIELD.matcher(field);
+        assertTrue(matcher.matches(), "not a 64-bit word: " + field);
         inC.add(matcher.group(2).toLowerCase(Locale.ROOT));
-      } else {
-        assertFalse(line.replaceAll("//.*", "").contains(";"), "not a 64-bit word: " + line);
       }
     }
     List<String> inJava =
