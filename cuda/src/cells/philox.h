@@ -59,7 +59,10 @@ FRNN_HOST_DEVICE PhiloxWords mask_words(const Mask& mask, int64_t block) {
 }
 
 FRNN_HOST_DEVICE bool dropped(const Mask& mask, int64_t element) {
-  return mask_words(mask, element >> 2).w[element & 3] < mask.threshold;
+  const PhiloxWords words = mask_words(mask, element >> 2);
+  const uint32_t low = (element & 1) == 0 ? words.w[0] : words.w[1];   // no indexing by a variable:
+  const uint32_t high = (element & 1) == 0 ? words.w[2] : words.w[3];  // that would be local memory
+  return ((element & 2) == 0 ? low : high) < mask.threshold;
 }
 
 }  // namespace frnn
