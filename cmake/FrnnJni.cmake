@@ -24,6 +24,6 @@ if(TARGET fusedrnn AND EXISTS ${frnn_natives_class})
   # Not frnn_warnings: the generated code is not ours to mend.
   target_include_directories(jnifusedrnn SYSTEM PRIVATE
                              ${FRNN_JAVA_HOME}/include ${FRNN_JAVA_HOME}/include/linux)
-  target_link_libraries(jnifusedrnn PRIVATE fusedrnn Threads::Threads ${CMAKE_DL_LIBS})
+  target_link_libraries(jnifusedrnn PRIVATE fusedrnn ${CMAKE_DL_LIBS})
   frnn_shared_library(jnifusedrnn)
 endif()
