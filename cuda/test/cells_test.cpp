@@ -7,9 +7,10 @@
 
 #include "cells/gru.h"
 #include "cells/lstm.h"
+#include "cells/lstm_variant.h"
 #include "cells/math.h"
-#include "cells/rnn.h"
 #include "cells/optimizer.h"
+#include "cells/rnn.h"
 #include "testing.h"
 
 namespace frnn {
@@ -86,6 +87,49 @@ void lstm_slopes(Random& random) {
   FRNN_CHECK_NEAR(d.da.g, gate(&LstmGates<double>::g), kAllowed);
   FRNN_CHECK_NEAR(d.da.o, gate(&LstmGates<double>::o), kAllowed);
   FRNN_CHECK_NEAR(d.dc_prev, slope([&](double c) { return loss(a, c); }, c_prev), kAllowed);
+}
+
+LstmVariant variant_of(int number) {
+  LstmVariant v;
+  v.peephole = (number & 1) != 0;
+  v.coupled =
+      (number & 6) == 6;  // otherwise bit 1 takes the input gate away, bit 2 the forget gate
+  v.input_gate = (number & 2) == 0;
+  v.forget_gate = v.coupled || (number & 4) == 0;
+  v.output_gate = (number & 8) == 0;
+  v.cell_clip = (number & 16) != 0 ? 0.7f : 0.0f;
+  return v;
+}
+
+// Every input of one unit: a_i a_f a_g a_o, p_i p_f p_o, c_prev; then dm and dc.
+void lstm_variant_slopes(Random& random, int number) {
+  const LstmVariant variant = variant_of(number);
+  const auto v = random.uniforms<double>(10, -2, 2);
+  using Vector = std::vector<double>;
+  const auto forward = [&](const Vector& w) {
+    return lstm_variant_forward<double>(variant, {w[0], w[1], w[2], w[3]}, {w[4], w[5], w[6]},
+                                        w[7]);
+  };
+  const auto y = forward(v);
+  if (variant.cell_clip > 0 && std::fabs(std::fabs(y.c) - 0.7f) < 1e-3 && std::fabs(y.c) < 0.7f) {
+    return;  // a difference would step over the edge of the clip
+  }
+  const auto d =
+      lstm_variant_backward<double>(variant, y.gates, {v[4], v[5], v[6]}, v[7], v[8], v[9]);
+  FRNN_CHECK_NEAR(d.m, y.m, 1e-15);
+  const double got[] = {d.da.i, d.da.f, d.da.g, d.da.o, d.dp.i, d.dp.f, d.dp.o, d.dc_prev};
+  for (size_t k = 0; k < 8; ++k) {
+    const auto loss = [&](double value) {
+      Vector w = v;
+      w[k] = value;
+      const auto at = forward(w);
+      return v[8] * at.m + v[9] * at.c;
+    };
+    FRNN_CHECK_NEAR(got[k], slope(loss, v[k]), kAllowed);
+  }
+  if (number != 0) return;
+  const auto plain = lstm_forward<double>({v[0], v[1], v[2], v[3]}, v[7]);
+  FRNN_CHECK(plain.h == y.m && plain.c == y.c);
 }
 
 // With all parts 0: r = z = 1/2, n = 0; h' = h / 2, in both forms.
@@ -195,6 +239,8 @@ int main() {
     frnn::gru_slopes(random);
     frnn::gru_before_slopes(random);
     frnn::rnn_slopes(random);
+    for (int number = 0; number < 32; ++number)
+      frnn::lstm_variant_slopes(random, number);
   }
   return frnn::testing::report();
 }

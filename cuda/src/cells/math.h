@@ -2,7 +2,7 @@
 //
 // The cells call them unqualified, so a cell also runs on a vector type V that brings its own
 // overloads beside itself (found by argument-dependent lookup): sigmoid, tanh, relu,
-// where_positive, sqrt, the operators + - * /, and a conversion from float.
+// where_positive, clamp, where_inside, sqrt, the operators + - * /, and a conversion from float.
 //
 // Accuracy of the float forms: sigmoid within 3 ulp, tanh within 2 (expf and tanhf are within 1 to
 // 2 ulp on device and host; the sum and the quotient round once each). No fast-math forms: a
@@ -46,6 +46,22 @@ FRNN_HOST_DEVICE float where_positive(float y, float a) {
 }
 FRNN_HOST_DEVICE double where_positive(double y, double a) {
   return y > 0.0 ? a : 0.0;
+}
+
+// a limited to [-limit, limit]; NaN stays NaN.
+FRNN_HOST_DEVICE float clamp(float a, float limit) {
+  return a > limit ? limit : (a < -limit ? -limit : a);
+}
+FRNN_HOST_DEVICE double clamp(double a, double limit) {
+  return a > limit ? limit : (a < -limit ? -limit : a);
+}
+
+// a where -limit < c < limit, else 0.
+FRNN_HOST_DEVICE float where_inside(float c, float limit, float a) {
+  return c > -limit && c < limit ? a : 0.0f;
+}
+FRNN_HOST_DEVICE double where_inside(double c, double limit, double a) {
+  return c > -limit && c < limit ? a : 0.0;
 }
 
 FRNN_HOST_DEVICE float sqrt(float a) {
