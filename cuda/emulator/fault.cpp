@@ -84,7 +84,9 @@ HandlerStack::HandlerStack() {
 }
 
 HandlerStack::~HandlerStack() {
-  if (memory_ != nullptr) munmap(memory_, kHandlerStackBytes);
+  if (memory_ == nullptr) return;
+  forget_frames(memory_, kHandlerStackBytes);
+  munmap(memory_, kHandlerStackBytes);
 }
 
 size_t HandlerStack::bytes() {

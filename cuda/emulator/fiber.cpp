@@ -154,9 +154,18 @@ void describe_own_stack([[maybe_unused]] Place* place) {
 #endif
 }
 
+void forget_frames([[maybe_unused]] void* low, [[maybe_unused]] size_t bytes) {
+#ifdef FRNN_EMULATOR_ASAN
+  __asan_unpoison_memory_region(low, bytes);
+#endif
+}
+
 StackPool::~StackPool() {
-  for (unsigned char* slab : slabs_)
+  for (unsigned char* slab : slabs_) {
+    // Whoever gets these addresses next must not inherit what the sanitizer knows of dead frames.
+    forget_frames(slab + kGuardBytes, kStacksPerSlab * kStackBytes);
     munmap(slab, kGuardBytes + kStacksPerSlab * kStackBytes);
+  }
 }
 
 StackPool::Stack StackPool::take() {
@@ -190,12 +199,6 @@ bool StackPool::overflowed(const Stack& stack) {
 bool StackPool::below(const Stack& stack, const void* address) {
   const unsigned char* a = static_cast<const unsigned char*>(address);
   return a < stack.low && a >= stack.low - kGuardBytes;
-}
-
-void StackPool::forget([[maybe_unused]] const Stack& stack) {
-#ifdef FRNN_EMULATOR_ASAN
-  __asan_unpoison_memory_region(stack.low, stack.bytes);
-#endif
 }
 
 }  // namespace frnn::machine::emulated

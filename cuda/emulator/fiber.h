@@ -10,7 +10,7 @@
 #include <memory>
 #include <vector>
 
-#if !(defined(__x86_64__) && !defined(__CET__) && !defined(FRNN_EMULATOR_UCONTEXT))
+#if !defined(__x86_64__) || defined(FRNN_EMULATOR_UCONTEXT)
 #define FRNN_EMULATOR_USES_UCONTEXT 1
 #include <ucontext.h>
 #endif
@@ -45,6 +45,9 @@ void entered();
 // Fills in what the sanitizer must know of the calling OS thread's own stack.
 void describe_own_stack(Place* place);
 
+// The frames in this memory are dead: tells the sanitizer.
+void forget_frames(void* low, size_t bytes);
+
 // Stacks cut from slabs, never given back before the pool dies. A slab begins with a guard page; an
 // overflow into a neighbour is found by its canary.
 class StackPool {
@@ -59,7 +62,6 @@ class StackPool {
   static void arm(const Stack& stack);  // writes the canary
   static bool overflowed(const Stack& stack);                  // the canary is gone
   static bool below(const Stack& stack, const void* address);  // it is just under the stack
-  static void forget(const Stack& stack);  // its frames are dead: tells the sanitizer
 
  private:
   std::vector<unsigned char*> slabs_;

@@ -7,7 +7,7 @@
 
 namespace frnn::machine::emulated {
 
-thread_local const Self* self = nullptr;
+__thread const Self* self = nullptr;
 
 BlockSource::BlockSource(const Launch& launch) : count_(launch.grid.blocks) {
   order_.resize(static_cast<size_t>(count_));
@@ -326,7 +326,7 @@ void Runner::reset_after_failure() {
   at_grid_.clear();
   idle_.clear();
   for (const auto& fiber : fibers_) {
-    StackPool::forget(fiber->stack);
+    forget_frames(fiber->stack.low, fiber->stack.bytes);
     StackPool::arm(fiber->stack);
     prepare(&fiber->place, fiber->stack.low, fiber->stack.bytes, &Runner::fiber_main, fiber.get());
     idle_.push_back(fiber.get());

@@ -36,7 +36,8 @@ struct Self {
   int thread;
   int threads;
 };
-extern thread_local const Self* self __attribute__((tls_model("initial-exec")));
+// __thread, not thread_local: it has no initialiser to run, so every read is a plain load.
+extern __thread const Self* self __attribute__((tls_model("initial-exec")));
 
 void* shared_variable(const void* site, std::size_t bytes, std::size_t alignment);
 void* dynamic_shared_memory();
