@@ -25,6 +25,13 @@ public final class BackendOption {
   private Integer threads;
 
   /**
+   * @return whether a certain backend was asked for
+   */
+  public boolean isNamed() {
+    return !name.equals("auto");
+  }
+
+  /**
    * Opens the device that was asked for.
    *
    * @return the device; to be closed

@@ -13,6 +13,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The entry point of the {@code fusedrnn} command. */
 @Command(
@@ -74,8 +75,26 @@ public final class Main implements Runnable {
   public static CommandLine commandLine() {
     return new CommandLine(new Main())
         .setExecutionExceptionHandler((error, command, parsed) -> report(error, command))
+        .setParameterExceptionHandler((error, arguments) -> refuse(error))
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setAbbreviatedOptionsAllowed(false);
+  }
+
+  /** Says what is wrong, what may have been meant and where help is; not the whole of the help. */
+  private static int refuse(ParameterException error) {
+    CommandLine command = error.getCommandLine();
+    PrintWriter err = command.getErr();
+    err.println("fusedrnn: " + error.getMessage());
+    UnmatchedArgumentException.printSuggestions(error, err);
+    String name = command.getCommandSpec().qualifiedName();
+    if (command.getSubcommands().isEmpty()) {
+      err.println("`" + name + " --help` lists the options");
+    } else {
+      err.println(
+          name + " takes " + String.join(", ", command.getSubcommands().keySet()) + "; or --help");
+    }
+    err.flush();
+    return ExitCode.USAGE;
   }
 
   private static int report(Exception error, CommandLine command) {

@@ -1,8 +1,13 @@
 package dev.fusedrnn.cli.charlm;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.cli.BackendOption;
+import dev.fusedrnn.cli.JsonOption;
 import dev.fusedrnn.cli.UserException;
+import dev.fusedrnn.cli.io.JsonFiles;
+import dev.fusedrnn.cli.text.Vocabulary;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
@@ -55,9 +60,10 @@ public final class SampleCommand implements Callable<Integer> {
   private long seed;
 
   @Mixin private BackendOption backend;
+  @Mixin private JsonOption json;
 
   @Override
-  public Integer call() {
+  public Integer call() throws IOException {
     if (length < 0 || !(temperature >= 0)) {
       throw new ParameterException(
           spec.commandLine(), "--length and --temperature: expected 0 or more");
@@ -65,19 +71,25 @@ public final class SampleCommand implements Callable<Integer> {
     if (prime != null && prime.isEmpty()) {
       throw new UserException("--prime: expected at least one character");
     }
+    json.requireWritable();
     try (Device device = backend.open();
         CharParameters parameters = ModelFile.load(load, device);
         Sampler sampler = new Sampler(device, parameters)) {
+      Vocabulary vocabulary = parameters.shape().vocabulary();
+      int[] beginning =
+          prime == null
+              ? new int[] {Math.max(0, vocabulary.id('\n'))}
+              : vocabulary.encode(prime, "--prime");
+      String text = sampler.sample(beginning, length, temperature, seed);
       PrintWriter out = spec.commandLine().getOut();
-      int[] beginning;
-      if (prime == null) {
-        beginning = new int[] {Math.max(0, parameters.shape().vocabulary().id('\n'))};
-      } else {
-        beginning = parameters.shape().vocabulary().encode(prime, "--prime");
-        out.print(prime);
+      if (!json.toTerminal()) {
+        out.println((prime == null ? "" : prime) + text);
+        out.flush();
       }
-      out.println(sampler.sample(beginning, length, temperature, seed));
-      out.flush();
+      ObjectNode results = JsonFiles.object();
+      results.put("backend", device.backend().label()).put("model", load.toString());
+      results.put("prime", prime).put("text", text).put("length", length);
+      json.write(results.put("temperature", temperature).put("seed", seed), out);
     }
     return 0;
   }

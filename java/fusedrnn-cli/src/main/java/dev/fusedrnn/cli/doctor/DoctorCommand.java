@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.fusedrnn.BackendStatus;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.FusedRnnException;
+import dev.fusedrnn.cli.BackendOption;
 import dev.fusedrnn.cli.ExitCode;
 import dev.fusedrnn.cli.JsonOption;
 import dev.fusedrnn.cli.io.JsonFiles;
@@ -23,13 +24,15 @@ import picocli.CommandLine.Spec;
     name = "doctor",
     description = {
       "Says what is there: JDK, native library and its build, driver, devices, cuBLAS; which"
-          + " backends work, and what would mend those that do not; and tests each for a moment."
+          + " backends work, and what would mend those that do not; and tests each for a moment.",
+      "All backends are examined; one that --backend names must be among those that work."
     },
     mixinStandardHelpOptions = true)
 public final class DoctorCommand implements Callable<Integer> {
   private static final long SELF_TEST_NANOS = 1_000_000_000;
 
   @Spec private CommandSpec spec;
+  @Mixin private BackendOption backend;
   @Mixin private JsonOption json;
 
   @Override
@@ -51,6 +54,10 @@ public final class DoctorCommand implements Callable<Integer> {
     json.write(root, out);
     if (!json.toTerminal()) {
       print(out, root);
+    }
+    if (backend.isNamed()) {
+      // One that was asked for and is not there is an error, as in every command.
+      backend.open().close();
     }
     for (JsonNode test : tests) {
       if (test.path("failed").intValue() > 0) {

@@ -1,16 +1,21 @@
 package dev.fusedrnn.cli.replay;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.fusedrnn.Backend;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.cli.BackendOption;
+import dev.fusedrnn.cli.JsonOption;
 import dev.fusedrnn.cli.UserException;
+import dev.fusedrnn.cli.io.JsonFiles;
 import dev.fusedrnn.cli.io.OutputFile;
 import dev.fusedrnn.cli.io.Safetensors;
 import dev.fusedrnn.cli.io.SafetensorsReader;
 import dev.fusedrnn.cli.io.SafetensorsWriter;
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -51,8 +56,11 @@ public final class ReplayCommand implements Callable<Integer> {
       description = "Where results go, safetensors")
   private Path outFile;
 
+  @Mixin private JsonOption json;
+
   @Override
   public Integer call() throws IOException {
+    json.requireWritable();
     OutputFile.requireWritable("--out", outFile);
     ReplaySpec network = ReplaySpec.read(specFile);
     ReplayInput input = ReplayInput.of(network, SafetensorsReader.read(tensorFile), tensorFile);
@@ -63,12 +71,24 @@ public final class ReplayCommand implements Callable<Integer> {
       }
       Safetensors results = ReplayRun.run(device, network, input);
       SafetensorsWriter.write(outFile, results);
-      spec.commandLine()
-          .getOut()
-          .printf(
-              "%s: wrote %s to %s%n",
-              device, String.join(", ", results.tensors().keySet()), outFile);
+      report(device, results);
     }
     return 0;
+  }
+
+  private void report(Device device, Safetensors results) throws IOException {
+    PrintWriter out = spec.commandLine().getOut();
+    if (!json.toTerminal()) {
+      out.printf(
+          "%s: wrote %s to %s%n", device, String.join(", ", results.tensors().keySet()), outFile);
+      out.flush();
+    }
+    ObjectNode root = JsonFiles.object();
+    root.put("backend", device.backend().label()).put("out", outFile.toString());
+    ObjectNode shapes = root.putObject("tensors");
+    results
+        .tensors()
+        .forEach((name, t) -> Arrays.stream(t.shape()).forEach(shapes.withArray(name)::add));
+    json.write(root, out);
   }
 }

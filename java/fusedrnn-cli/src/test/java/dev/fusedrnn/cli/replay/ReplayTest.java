@@ -1,0 +1,227 @@
+package dev.fusedrnn.cli.replay;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.fusedrnn.cli.CliRun;
+import dev.fusedrnn.cli.io.SafeTensor;
+import dev.fusedrnn.cli.io.Safetensors;
+import dev.fusedrnn.cli.io.SafetensorsReader;
+import dev.fusedrnn.cli.io.SafetensorsWriter;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Goal: the bridge carries the same numbers both ways. Method: networks computed with NumPy,
+ * outside this project's code, are replayed; then one wrong key or tensor at a time is refused.
+ */
+class ReplayTest {
+  @TempDir private Path folder;
+
+  private final ObjectMapper mapper = new ObjectMapper();
+  private List<JsonNode> cases = List.of();
+
+  @BeforeEach
+  void readCases() throws IOException {
+    try (InputStream in = ReplayTest.class.getResourceAsStream("numpy.json")) {
+      cases = new ArrayList<>();
+      mapper.readTree(in).path("cases").forEach(cases::add);
+    }
+    assertEquals(5, cases.size());
+  }
+
+  private static Map<String, SafeTensor> tensors(JsonNode node) {
+    Map<String, SafeTensor> tensors = new LinkedHashMap<>();
+    for (Map.Entry<String, JsonNode> e : node.properties()) {
+      double[] values = new double[e.getValue().path("values").size()];
+      for (int k = 0; k < values.length; k++) {
+        values[k] = e.getValue().path("values").get(k).doubleValue();
+      }
+      long[] shape = new long[e.getValue().path("shape").size()];
+      for (int k = 0; k < shape.length; k++) {
+        shape[k] = e.getValue().path("shape").get(k).longValue();
+      }
+      tensors.put(e.getKey(), SafeTensor.ofDoubles(values, shape));
+    }
+    return tensors;
+  }
+
+  private CliRun replay(JsonNode spec, Map<String, SafeTensor> in, String backend)
+      throws IOException {
+    Path specFile = Files.writeString(folder.resolve("spec.json"), spec.toString());
+    Path inFile = folder.resolve("in.safetensors");
+    SafetensorsWriter.write(inFile, new Safetensors(in, Map.of()));
+    return CliRun.of(
+        "replay",
+        "--spec",
+        specFile,
+        "--tensors",
+        inFile,
+        "--out",
+        outFile(),
+        "--backend",
+        backend);
+  }
+
+  private Path outFile() {
+    return folder.resolve("out.safetensors");
+  }
+
+  private ObjectNode spec(int k) {
+    return cases.get(k).path("spec").deepCopy();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "reference, f64, 1e-12",
+    "reference, f32, 2e-6",
+    "cpu, f32, 5e-6",
+    "emulated, f32, 5e-6"
+  })
+  void everyOutputAndGradientIsNumPys(String backend, String dtype, double relative)
+      throws IOException {
+    for (int k = 0; k < cases.size(); k++) {
+      replay(spec(k).put("dtype", dtype), tensors(cases.get(k).path("in")), backend).ok();
+      Map<String, SafeTensor> got = SafetensorsReader.read(outFile()).tensors();
+      Map<String, SafeTensor> expected = tensors(cases.get(k).path("out"));
+      assertEquals(expected.keySet(), got.keySet());
+      for (Map.Entry<String, SafeTensor> e : expected.entrySet()) {
+        String what = cases.get(k).path("spec") + " " + e.getKey();
+        SafeTensor tensor = got.get(e.getKey());
+        assertEquals(dtype.toUpperCase(java.util.Locale.ROOT), tensor.type().name());
+        assertArrayEquals(e.getValue().shape(), tensor.shape(), what);
+        double[] exact = e.getValue().toDoubles();
+        double scale = 1;
+        for (double value : exact) {
+          scale = Math.max(scale, Math.abs(value));
+        }
+        assertArrayEquals(exact, tensor.toDoubles(), relative * scale, what);
+      }
+    }
+  }
+
+  @Test
+  void batchFirstIsTheSameNumbersInAnotherOrder() throws IOException {
+    Map<String, SafeTensor> in = tensors(cases.get(0).path("in"));
+    replay(spec(0).put("dtype", "f64"), in, "reference").ok();
+    Map<String, SafeTensor> timeMajor = SafetensorsReader.read(outFile()).tensors();
+    for (String name : List.of("input", "grad_output")) {
+      long[] s = in.get(name).shape();
+      double[] swapped =
+          ReplayInput.swap(in.get(name).toDoubles(), (int) s[0], (int) s[1], (int) s[2]);
+      in.put(name, SafeTensor.ofDoubles(swapped, s[1], s[0], s[2]));
+    }
+    replay(spec(0).put("dtype", "f64").put("batch_first", true), in, "reference").ok();
+    Map<String, SafeTensor> batchFirst = SafetensorsReader.read(outFile()).tensors();
+    timeMajor.forEach(
+        (name, tensor) -> {
+          long[] s = tensor.shape();
+          double[] values = tensor.toDoubles();
+          boolean sequence = name.equals("output") || name.equals("grad_input");
+          assertArrayEquals(
+              sequence ? ReplayInput.swap(values, (int) s[0], (int) s[1], (int) s[2]) : values,
+              batchFirst.get(name).toDoubles(),
+              name);
+        });
+  }
+
+  @Test
+  void withoutUpstreamGradientsThereIsNoBackwardPass() throws IOException {
+    Map<String, SafeTensor> in = tensors(cases.get(1).path("in"));
+    List.of("grad_output", "grad_hn", "h0").forEach(in::remove);
+    replay(spec(1), in, "reference").ok();
+    assertEquals(
+        List.of("output", "hn"), List.copyOf(SafetensorsReader.read(outFile()).tensors().keySet()));
+  }
+
+  @Test
+  void anUnknownKeyIsNamedWithTheKnownOnes() throws IOException {
+    replay(spec(0).put("hidden", 3), tensors(cases.get(0).path("in")), "reference")
+        .refused("spec.json: unknown key \"hidden\"; known are cell, input_size, hidden_size, ");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{'num_layers':2} num_layers 2 is not supported yet",
+        "{'bidirectional':true} bidirectional is not supported yet",
+        "{'proj_size':2} proj_size 2 is not supported yet",
+        "{'peephole':true} peephole is not supported yet",
+        "{'coupled_forget':true} coupled_forget is not supported yet",
+        "{'cell_clip':3} cell_clip is not supported yet",
+        "{'dtype':'bf16'} dtype bf16 is not supported yet; this version replays f64 and f32",
+        "{'dtype':'f16'} dtype f16 is not supported yet",
+        "{'dtype':'f8'} dtype: expected one of f64, f32, bf16, f16, got \"f8\"",
+        "{'cell':'transformer'} cell: expected one of lstm, gru, rnn_tanh, rnn_relu, got",
+        "{'input_size':0} input_size: expected a whole number from 1 up, got 0",
+        "{'hidden_size':'3'} hidden_size: expected a whole number from 1 up, got \"3\"",
+        "{'hidden_size':2.5} hidden_size: expected a whole number from 1 up, got 2.5",
+        "{'bias':1} bias: expected true or false, got 1",
+        "{'gru_reset':'before'} gru_reset before: is for cell gru, and cell is lstm",
+        "{'cell_clip':-1} cell_clip: expected a number above 0, got -1"
+      })
+  void aSpecificationThatCannotBeReplayedIsRefused(String change) throws IOException {
+    int end = change.indexOf('}') + 1;
+    ObjectNode spec = spec(0);
+    spec.setAll((ObjectNode) mapper.readTree(change.substring(0, end).replace('\'', '"')));
+    replay(spec, tensors(cases.get(0).path("in")), "reference")
+        .refused("spec.json: " + change.substring(end + 1));
+  }
+
+  @Test
+  void tensorsThatDoNotFitAreRefused() throws IOException {
+    Map<String, SafeTensor> in = tensors(cases.get(0).path("in"));
+    in.put("h0", SafeTensor.ofDoubles(new double[6], 2, 3));
+    replay(spec(0), in, "reference").refused("h0: expected [1, 2, 3], got [2, 3]");
+    in = tensors(cases.get(0).path("in"));
+    in.remove("weight_hh_l0");
+    replay(spec(0), in, "reference").refused("weight_hh_l0: expected [12, 3], got no such tensor");
+    in = tensors(cases.get(0).path("in"));
+    in.put("weight_ih_l1", SafeTensor.ofDoubles(new double[1], 1));
+    replay(spec(0), in, "reference").refused("weight_ih_l1 does not belong to this network; known");
+    in = tensors(cases.get(1).path("in"));
+    in.put("c0", SafeTensor.ofDoubles(new double[6], 1, 2, 3));
+    replay(spec(1), in, "reference").refused("c0 does not belong to this network");
+    in = tensors(cases.get(0).path("in"));
+    in.put("input", SafeTensor.ofDoubles(new double[6], 3, 2));
+    replay(spec(0), in, "reference")
+        .refused("input: expected [T, B, I] with input_size 2, got [3, 2]");
+    in = tensors(cases.get(0).path("in"));
+    in.put("lengths", SafeTensor.ofDoubles(new double[2], 2));
+    replay(spec(0), in, "reference").refused("lengths is not supported yet");
+    assertFalse(Files.exists(outFile()));
+  }
+
+  @Test
+  void doublesAreForTheReference() throws IOException {
+    replay(spec(0).put("dtype", "f64"), tensors(cases.get(0).path("in")), "cpu")
+        .refused("dtype f64 is computed by the reference only: add --backend reference");
+  }
+
+  @Test
+  void filesThatAreNotThereAreNamed() {
+    Path none = folder.resolve("none");
+    CliRun.of("replay", "--spec", none, "--tensors", none, "--out", outFile())
+        .refused(none + ": there is no such file");
+    CliRun.of("replay", "--spec", none, "--tensors", none, "--out", none.resolve("o"))
+        .refused("--out " + none.resolve("o") + ": the folder ");
+    assertTrue(CliRun.of("replay", "--spec", none).err().contains("--tensors"));
+  }
+}
