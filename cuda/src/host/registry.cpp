@@ -118,6 +118,13 @@ Status open_device(const std::string& backend, int64_t ordinal, int64_t* handle)
   FRNN_TRY(find_provider(backend, &provider));
   int64_t count = 0;
   FRNN_TRY(provider->device_count(&count));
+  if (count == 0) {
+    return Status::fail(FRNN_UNAVAILABLE,
+                        format("%s: no NVIDIA GPU was found: the driver is missing or sees none. "
+                               "Install the NVIDIA driver, so that nvidia-smi lists a GPU, or use "
+                               "the backend cpu",
+                               backend.c_str()));
+  }
   if (ordinal < 0 || ordinal >= count) {
     return Status::fail(FRNN_UNAVAILABLE,
                         format("%s device %lld: there are %lld; count from 0", backend.c_str(),
