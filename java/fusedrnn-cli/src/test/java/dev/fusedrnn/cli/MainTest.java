@@ -58,13 +58,11 @@ class MainTest {
             .filter(status -> status.backend() == Backend.CUDA)
             .anyMatch(BackendStatus::available),
         "this machine has cuda");
-    for (String command : new String[] {"check", "doctor"}) {
-      CliRun run = CliRun.of(command, "--backend", "cuda");
-      assertEquals(ExitCode.USAGE, run.exit());
-      assertTrue(run.err().contains("cuda"), run.err());
+    for (String command : new String[] {"check", "doctor", "train char-lm"}) {
+      CliRun run = CliRun.of((Object[]) (command + " --backend cuda").split(" "));
+      assertEquals(ExitCode.USAGE, run.exit(), run.err());
+      assertTrue(
+          run.err().contains("Install the NVIDIA driver") || run.err().contains("nvcc"), run.err());
     }
-    CliRun train = CliRun.of("train", "char-lm", "--backend", "cuda");
-    assertEquals(ExitCode.USAGE, train.exit(), train.err());
-    assertTrue(train.err().toLowerCase(java.util.Locale.ROOT).contains("cure"), train.err());
   }
 }
