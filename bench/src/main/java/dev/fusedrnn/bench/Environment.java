@@ -39,7 +39,7 @@ final class Environment {
     }
     for (String backend : backends) {
       try (Device device = Device.open(backend)) {
-        about.put(backend, device.describe());
+        about.put("backend " + backend, device.describe());
       }
     }
     return about;

@@ -67,7 +67,8 @@ public final class Main implements Callable<Integer> {
       names = "--case",
       paramLabel = "REGEX",
       defaultValue = "",
-      description = "Only cases that hold a match, such as LSTM or 35x20. --list shows them")
+      description =
+          "Only cases of sequence that hold a match, such as LSTM or 35x20; --list shows them")
   private String wantedCases = "";
 
   @Option(
@@ -235,6 +236,9 @@ public final class Main implements Callable<Integer> {
           continue;
         }
         if (suite == Suite.OVERHEAD) {
+          if (!wantedCases.isEmpty()) {
+            continue; // it has no cases to choose from
+          }
           names.forEach(name -> jobs.add(new Job(suite, method, null, name, threads, quick)));
           continue;
         }

@@ -71,7 +71,7 @@ final class Report {
 
   /** Prints the header and the column names. */
   void begin() {
-    environment.forEach((name, text) -> out.printf("%-8s %s%n", name, text));
+    environment.forEach((name, text) -> out.printf("%-12s %s%n", name, text));
     out.println();
     out.printf(
         "%-9s %-9s %-20s %-9s %12s %7s %9s %8s %7s%n",
