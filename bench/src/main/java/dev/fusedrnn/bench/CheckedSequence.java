@@ -3,8 +3,8 @@ package dev.fusedrnn.bench;
 import dev.fusedrnn.Backend;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.DeviceBuffer;
+import dev.fusedrnn.Rnn;
 import dev.fusedrnn.RnnConfig;
-import dev.fusedrnn.RnnLayer;
 import dev.fusedrnn.RnnParameters;
 import dev.fusedrnn.RnnSequence;
 import dev.fusedrnn.Stream;
@@ -31,7 +31,7 @@ final class CheckedSequence implements AutoCloseable {
   private final boolean training;
   private final Device device;
   private final Stream stream;
-  private final RnnLayer layer;
+  private final Rnn layer;
   private final RnnParameters parameters;
   private final RnnParameters gradients;
   private final RnnSequence sequence;
@@ -54,7 +54,7 @@ final class CheckedSequence implements AutoCloseable {
     this.data = sizes.data();
     RnnConfig config =
         RnnConfig.builder(sizes.cell()).inputSize(sizes.input()).hiddenSize(sizes.hidden()).build();
-    this.layer = RnnLayer.create(device, config);
+    this.layer = Rnn.create(device, config);
     this.parameters = layer.newParameters();
     this.gradients = layer.newGradients();
     this.sequence = layer.newSequence(sizes.steps(), sizes.batch(), training);

@@ -39,14 +39,19 @@ final class Arguments<F extends Enum<F>> {
   void bind(
       F field, String name, @Nullable DeviceBuffer buffer, DType dtype, long... expectedShape) {
     if (buffer != null) {
-      checkDevice(name, buffer);
-      if (buffer.dtype() != dtype) {
-        throw new IllegalArgumentException(
-            name + ": expected " + dtype.label() + ", got " + buffer.dtype().label());
-      }
-      Failures.checkShape(name, buffer, expectedShape);
+      check(name, buffer, dtype, expectedShape);
     }
     put(field, buffer);
+  }
+
+  /** Refuses a tensor of another device, type or shape. */
+  void check(String name, DeviceBuffer buffer, DType dtype, long... expectedShape) {
+    checkDevice(name, buffer);
+    if (buffer.dtype() != dtype) {
+      throw new IllegalArgumentException(
+          name + ": expected " + dtype.label() + ", got " + buffer.dtype().label());
+    }
+    Failures.checkShape(name, buffer, expectedShape);
   }
 
   /** Binds scratch memory of any type and its size in bytes. */

@@ -32,7 +32,7 @@ final class Failures {
 
   private static String cure(Status why, Backend backend) {
     return switch (why) {
-      case WORKSPACE_TOO_SMALL -> ". Size it by RnnLayer.sizes(...) of the same steps and batch.";
+      case WORKSPACE_TOO_SMALL -> ". Size it by Rnn.sizes(...) of the same steps and batch.";
       case UNSUPPORTED ->
           backend == Backend.REFERENCE ? "" : ". The `reference` backend may serve it.";
       case OUT_OF_MEMORY -> ". Close buffers that are no longer used, or lower batch or steps.";

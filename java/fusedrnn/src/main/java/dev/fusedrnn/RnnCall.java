@@ -2,41 +2,55 @@ package dev.fusedrnn;
 
 import dev.fusedrnn.internal.Fields;
 import dev.fusedrnn.internal.Flags;
+import dev.fusedrnn.internal.NetArguments;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The arguments of one recurrent call, forward and backward, over buffers of the caller's own.
+ * The arguments of one call of a network, forward and backward, over buffers of the caller's own.
  * Setters check device, type and shape at once and take null to unbind an optional buffer; a call
  * may be run many times and then allocates nothing.
  *
- * <p>Dimensions: T steps, B batch, I input, H hidden, G gates. Optional inputs that are absent
- * count as zero; optional outputs that are absent are not computed. Threads: one at a time.
+ * <p>Dimensions: T steps, B batch, I input, H hidden, W width of h, L layers, D directions.
+ * Sequences are [T, B, .], or [B, T, .] where {@link RnnConfig#batchFirst()}. States are [L*D, B,
+ * .] in the order layer 0 forward, layer 0 reverse, ..., or [B, .] where there is one only.
+ * Optional inputs that are absent count as zero; optional outputs that are absent are not computed.
+ * Threads: one at a time.
  */
 public final class RnnCall {
-  private final RnnLayer layer;
+  private final Rnn rnn;
+  private final RnnConfig config;
   private final long steps;
   private final long batch;
   private final boolean training;
   private final RnnSizes sizes;
-  private final Arguments<Fields.Rnn> arguments;
+  private final Arguments<Fields.Net> arguments;
+  private final NetArguments net;
+  private final @Nullable DeviceBuffer[] weights; // by entry and parameter
+  private final @Nullable DeviceBuffer[] gradients;
+  private final Parameter[] parameters;
 
-  RnnCall(RnnLayer layer, long steps, long batch, boolean training) {
-    this.layer = layer;
+  RnnCall(Rnn rnn, long steps, long batch, boolean training) {
+    this.rnn = rnn;
+    this.config = rnn.config();
     this.steps = steps;
     this.batch = batch;
     this.training = training;
-    this.sizes = layer.sizes(steps, batch, training);
-    this.arguments = new Arguments<>(layer.device(), Fields.Rnn.class);
-    layer.fill(arguments.struct(), steps, batch, training);
+    this.arguments = new Arguments<>(rnn.device(), Fields.Net.class);
+    this.net = new NetArguments(arguments.struct(), rnn.entries());
+    this.parameters = Parameter.values();
+    this.weights = new DeviceBuffer[rnn.entries() * parameters.length];
+    this.gradients = new DeviceBuffer[rnn.entries() * parameters.length];
+    rnn.fill(arguments.struct(), steps, batch, training);
+    this.sizes = rnn.sizes(net, "T=" + steps + " B=" + batch);
   }
 
   /**
-   * The layer of this call.
+   * The network of this call.
    *
-   * @return the layer
+   * @return the network
    */
-  public RnnLayer layer() {
-    return layer;
+  public Rnn rnn() {
+    return rnn;
   }
 
   /**
@@ -67,69 +81,91 @@ public final class RnnCall {
   }
 
   /**
-   * Binds weights and, where the layer has them, biases; required.
+   * Binds all parameters; required.
    *
-   * @param parameters of the same configuration
+   * @param all of the same configuration
    * @return this
    */
-  public RnnCall parameters(RnnParameters parameters) {
-    weightIh(parameters.weightIh());
-    weightHh(parameters.weightHh());
-    biasIh(parameters.biasIh());
-    return biasHh(parameters.biasHh());
+  public RnnCall parameters(RnnParameters all) {
+    for (int entry = 0; entry < rnn.entries(); entry++) {
+      for (Parameter each : parameters) {
+        int layer = entry / config.directions();
+        int direction = entry % config.directions();
+        parameter(each, layer, direction, all.get(each, layer, direction));
+      }
+    }
+    return this;
   }
 
   /**
    * Binds gradients of all parameters; optional.
    *
-   * @param gradients of the same configuration, or null
+   * @param all of the same configuration, or null
    * @return this
    */
-  public RnnCall gradients(@Nullable RnnParameters gradients) {
-    dWeightIh(gradients == null ? null : gradients.weightIh());
-    dWeightHh(gradients == null ? null : gradients.weightHh());
-    dBiasIh(gradients == null ? null : gradients.biasIh());
-    return dBiasHh(gradients == null ? null : gradients.biasHh());
+  public RnnCall gradients(@Nullable RnnParameters all) {
+    for (int entry = 0; entry < rnn.entries(); entry++) {
+      for (Parameter each : parameters) {
+        int layer = entry / config.directions();
+        int direction = entry % config.directions();
+        gradient(each, layer, direction, all == null ? null : all.get(each, layer, direction));
+      }
+    }
+    return this;
   }
 
   /**
-   * Binds input weights; required.
+   * Binds one parameter; all are required but biases, which count as zero.
    *
-   * @param buffer [G*H, I]
+   * @param which the parameter
+   * @param layer from 0
+   * @param direction 0 forward, 1 reverse
+   * @param buffer of the shape that {@link RnnConfig#shape} gives
    * @return this
    */
-  public RnnCall weightIh(@Nullable DeviceBuffer buffer) {
-    return bind(Fields.Rnn.W_IH, "weight_ih", buffer, layer.config().weightIhShape());
+  public RnnCall parameter(
+      Parameter which, int layer, int direction, @Nullable DeviceBuffer buffer) {
+    int entry = check(which.torchName(layer, direction), which, layer, direction, buffer);
+    weights[entry * parameters.length + which.ordinal()] = buffer;
+    net.setWeight(entry, which.ordinal(), buffer == null ? 0 : buffer.address());
+    return this;
   }
 
   /**
-   * Binds recurrent weights; required.
+   * Binds the gradient of one parameter; optional, written by backward.
    *
-   * @param buffer [G*H, H]
+   * @param which the parameter
+   * @param layer from 0
+   * @param direction 0 forward, 1 reverse
+   * @param buffer of the shape that {@link RnnConfig#shape} gives, or null
    * @return this
    */
-  public RnnCall weightHh(@Nullable DeviceBuffer buffer) {
-    return bind(Fields.Rnn.W_HH, "weight_hh", buffer, layer.config().weightHhShape());
+  public RnnCall gradient(
+      Parameter which, int layer, int direction, @Nullable DeviceBuffer buffer) {
+    int entry = check("d" + which.torchName(layer, direction), which, layer, direction, buffer);
+    gradients[entry * parameters.length + which.ordinal()] = buffer;
+    net.setGradient(entry, which.ordinal(), buffer == null ? 0 : buffer.address());
+    return this;
   }
 
-  /**
-   * Binds the bias beside the input product; optional.
-   *
-   * @param buffer [G*H], or null
-   * @return this
-   */
-  public RnnCall biasIh(@Nullable DeviceBuffer buffer) {
-    return bindBias(Fields.Rnn.B_IH, "bias_ih", buffer);
-  }
-
-  /**
-   * Binds the bias beside the recurrent product; optional.
-   *
-   * @param buffer [G*H], or null
-   * @return this
-   */
-  public RnnCall biasHh(@Nullable DeviceBuffer buffer) {
-    return bindBias(Fields.Rnn.B_HH, "bias_hh", buffer);
+  private int check(
+      String name, Parameter which, int layer, int direction, @Nullable DeviceBuffer buffer) {
+    if (layer < 0 || layer >= config.layers()) {
+      throw new IllegalArgumentException(
+          "layer: expected 0 to " + (config.layers() - 1) + ", got " + layer);
+    }
+    if (direction < 0 || direction >= config.directions()) {
+      throw new IllegalArgumentException(
+          "direction: expected 0 to " + (config.directions() - 1) + ", got " + direction);
+    }
+    if (buffer != null) {
+      boolean bias = which == Parameter.BIAS_IH || which == Parameter.BIAS_HH;
+      if (!bias && !config.parameters().contains(which)) {
+        throw new IllegalArgumentException(name + ": expected none for " + config);
+      }
+      arguments.check(name, buffer, config.dtype(), config.shape(which, layer));
+    }
+    return layer * config.directions() + direction;
   }
 
   /**
@@ -139,87 +175,87 @@ public final class RnnCall {
    * @return this
    */
   public RnnCall x(@Nullable DeviceBuffer buffer) {
-    return bind(Fields.Rnn.X, "x", buffer, steps, batch, input());
+    return bindSequence(Fields.Net.X, "x", buffer, config.inputSize());
   }
 
   /**
    * Binds the initial hidden state; optional.
    *
-   * @param buffer [B, H], or null
+   * @param buffer [L*D, B, W], or null
    * @return this
    */
   public RnnCall h0(@Nullable DeviceBuffer buffer) {
-    return bind(Fields.Rnn.H0, "h0", buffer, batch, hidden());
+    return bindState(Fields.Net.H0, "h0", buffer);
   }
 
   /**
    * Binds the initial cell state; optional, LSTM only.
    *
-   * @param buffer [B, H], or null
+   * @param buffer [L*D, B, H], or null
    * @return this
    */
   public RnnCall c0(@Nullable DeviceBuffer buffer) {
-    return bindCellState(Fields.Rnn.C0, "c0", buffer);
+    return bindCellState(Fields.Net.C0, "c0", buffer);
   }
 
   /**
    * Binds the output, h of every step; required, written by forward.
    *
-   * @param buffer [T, B, H]
+   * @param buffer [T, B, D*W]
    * @return this
    */
   public RnnCall y(@Nullable DeviceBuffer buffer) {
-    return bind(Fields.Rnn.Y, "y", buffer, steps, batch, hidden());
+    return bindSequence(Fields.Net.Y, "y", buffer, config.outputSize());
   }
 
   /**
    * Binds the last hidden state; optional, written by forward.
    *
-   * @param buffer [B, H]; without training it may be the buffer of h0, or null
+   * @param buffer [L*D, B, W], or null; without training it may be the buffer of h0
    * @return this
    */
   public RnnCall hT(@Nullable DeviceBuffer buffer) {
-    return bind(Fields.Rnn.HT, "hT", buffer, batch, hidden());
+    return bindState(Fields.Net.HT, "hT", buffer);
   }
 
   /**
    * Binds the last cell state; optional, LSTM only, written by forward.
    *
-   * @param buffer [B, H]; without training it may be the buffer of c0, or null
+   * @param buffer [L*D, B, H], or null; without training it may be the buffer of c0
    * @return this
    */
   public RnnCall cT(@Nullable DeviceBuffer buffer) {
-    return bindCellState(Fields.Rnn.CT, "cT", buffer);
+    return bindCellState(Fields.Net.CT, "cT", buffer);
   }
 
   /**
    * Binds the upstream gradient of y; optional.
    *
-   * @param buffer [T, B, H], or null
+   * @param buffer [T, B, D*W], or null
    * @return this
    */
   public RnnCall dy(@Nullable DeviceBuffer buffer) {
-    return bind(Fields.Rnn.DY, "dy", buffer, steps, batch, hidden());
+    return bindSequence(Fields.Net.DY, "dy", buffer, config.outputSize());
   }
 
   /**
    * Binds the upstream gradient of hT; optional.
    *
-   * @param buffer [B, H], or null
+   * @param buffer [L*D, B, W], or null
    * @return this
    */
   public RnnCall dhT(@Nullable DeviceBuffer buffer) {
-    return bind(Fields.Rnn.DHT, "dhT", buffer, batch, hidden());
+    return bindState(Fields.Net.DHT, "dhT", buffer);
   }
 
   /**
    * Binds the upstream gradient of cT; optional, LSTM only.
    *
-   * @param buffer [B, H], or null
+   * @param buffer [L*D, B, H], or null
    * @return this
    */
   public RnnCall dcT(@Nullable DeviceBuffer buffer) {
-    return bindCellState(Fields.Rnn.DCT, "dcT", buffer);
+    return bindCellState(Fields.Net.DCT, "dcT", buffer);
   }
 
   /**
@@ -229,67 +265,40 @@ public final class RnnCall {
    * @return this
    */
   public RnnCall dx(@Nullable DeviceBuffer buffer) {
-    return bind(Fields.Rnn.DX, "dx", buffer, steps, batch, input());
+    return bindSequence(Fields.Net.DX, "dx", buffer, config.inputSize());
   }
 
   /**
    * Binds the gradient of h0; optional, written by backward.
    *
-   * @param buffer [B, H], or null
+   * @param buffer [L*D, B, W], or null
    * @return this
    */
   public RnnCall dh0(@Nullable DeviceBuffer buffer) {
-    return bind(Fields.Rnn.DH0, "dh0", buffer, batch, hidden());
+    return bindState(Fields.Net.DH0, "dh0", buffer);
   }
 
   /**
    * Binds the gradient of c0; optional, LSTM only, written by backward.
    *
-   * @param buffer [B, H], or null
+   * @param buffer [L*D, B, H], or null
    * @return this
    */
   public RnnCall dc0(@Nullable DeviceBuffer buffer) {
-    return bindCellState(Fields.Rnn.DC0, "dc0", buffer);
+    return bindCellState(Fields.Net.DC0, "dc0", buffer);
   }
 
   /**
-   * Binds the gradient of the input weights; optional, written by backward.
+   * Binds the live steps of each row; optional: T. A row beyond its length holds its state, its y
+   * and dx are zero and its dy is not read. Values are clamped to [0, T] on the device; {@link
+   * RnnSequence#lengths(int...)} refuses others.
    *
-   * @param buffer [G*H, I], or null
+   * @param buffer I32 [B], or null
    * @return this
    */
-  public RnnCall dWeightIh(@Nullable DeviceBuffer buffer) {
-    return bind(Fields.Rnn.DW_IH, "dweight_ih", buffer, layer.config().weightIhShape());
-  }
-
-  /**
-   * Binds the gradient of the recurrent weights; optional, written by backward.
-   *
-   * @param buffer [G*H, H], or null
-   * @return this
-   */
-  public RnnCall dWeightHh(@Nullable DeviceBuffer buffer) {
-    return bind(Fields.Rnn.DW_HH, "dweight_hh", buffer, layer.config().weightHhShape());
-  }
-
-  /**
-   * Binds the gradient of the bias beside the input product; optional, written by backward.
-   *
-   * @param buffer [G*H], or null
-   * @return this
-   */
-  public RnnCall dBiasIh(@Nullable DeviceBuffer buffer) {
-    return bindBias(Fields.Rnn.DB_IH, "dbias_ih", buffer);
-  }
-
-  /**
-   * Binds the gradient of the bias beside the recurrent product; optional, written by backward.
-   *
-   * @param buffer [G*H], or null
-   * @return this
-   */
-  public RnnCall dBiasHh(@Nullable DeviceBuffer buffer) {
-    return bindBias(Fields.Rnn.DB_HH, "dbias_hh", buffer);
+  public RnnCall lengths(@Nullable DeviceBuffer buffer) {
+    arguments.bind(Fields.Net.LENGTHS, "lengths", buffer, DType.I32, batch);
+    return this;
   }
 
   /**
@@ -301,7 +310,7 @@ public final class RnnCall {
    */
   public RnnCall reserve(@Nullable DeviceBuffer buffer) {
     checkBytes("reserve", buffer, sizes.reserveBytes());
-    arguments.bindBytes(Fields.Rnn.RESERVE, Fields.Rnn.RESERVE_BYTES, "reserve", buffer);
+    arguments.bindBytes(Fields.Net.RESERVE, Fields.Net.RESERVE_BYTES, "reserve", buffer);
     return this;
   }
 
@@ -314,7 +323,7 @@ public final class RnnCall {
    */
   public RnnCall workspace(@Nullable DeviceBuffer buffer) {
     checkBytes("workspace", buffer, sizes.forwardWorkspaceBytes());
-    arguments.bindBytes(Fields.Rnn.WORKSPACE, Fields.Rnn.WORKSPACE_BYTES, "workspace", buffer);
+    arguments.bindBytes(Fields.Net.WORKSPACE, Fields.Net.WORKSPACE_BYTES, "workspace", buffer);
     return this;
   }
 
@@ -339,38 +348,67 @@ public final class RnnCall {
   }
 
   /**
+   * Seeds the masks of dropout and zoneout; forward and backward need the same.
+   *
+   * @param seed of the generator; 0 by default
+   * @param offset a new one for each training step; 0 by default
+   * @return this
+   */
+  public RnnCall seed(long seed, long offset) {
+    arguments.struct().set(Fields.Net.SEED, seed);
+    arguments.struct().set(Fields.Net.OFFSET, offset);
+    return this;
+  }
+
+  /**
    * Uses a cuBLAS handle of the caller's (cuda only).
    *
    * @param handle a {@code cublasHandle_t}, or 0 for the device's own
    * @return this
    */
   public RnnCall blas(long handle) {
-    arguments.struct().set(Fields.Rnn.BLAS, handle);
+    arguments.struct().set(Fields.Net.BLAS, handle);
     return this;
   }
 
   private RnnCall flag(long bit, boolean on) {
-    long flags = arguments.struct().get(Fields.Rnn.FLAGS);
-    arguments.struct().set(Fields.Rnn.FLAGS, on ? flags | bit : flags & ~bit);
+    long flags = arguments.struct().get(Fields.Net.FLAGS);
+    arguments.struct().set(Fields.Net.FLAGS, on ? flags | bit : flags & ~bit);
     return this;
   }
 
-  private RnnCall bind(
-      Fields.Rnn field, String name, @Nullable DeviceBuffer buffer, long... shape) {
-    arguments.bind(field, name, buffer, layer.config().dtype(), shape);
+  /** Shape of a sequence of some features. */
+  long[] sequenceShape(long features) {
+    return config.batchFirst()
+        ? new long[] {batch, steps, features}
+        : new long[] {steps, batch, features};
+  }
+
+  /** Shape of a state of some features. */
+  long[] stateShape(long features) {
+    return rnn.entries() == 1
+        ? new long[] {batch, features}
+        : new long[] {rnn.entries(), batch, features};
+  }
+
+  private RnnCall bindSequence(
+      Fields.Net field, String name, @Nullable DeviceBuffer buffer, long features) {
+    arguments.bind(field, name, buffer, config.dtype(), sequenceShape(features));
     return this;
   }
 
-  private RnnCall bindCellState(Fields.Rnn field, String name, @Nullable DeviceBuffer buffer) {
-    if (buffer != null && !layer.config().cell().hasCellState()) {
+  private RnnCall bindState(Fields.Net field, String name, @Nullable DeviceBuffer buffer) {
+    arguments.bind(field, name, buffer, config.dtype(), stateShape(config.stateSize()));
+    return this;
+  }
+
+  private RnnCall bindCellState(Fields.Net field, String name, @Nullable DeviceBuffer buffer) {
+    if (buffer != null && !config.cell().hasCellState()) {
       throw new IllegalArgumentException(
-          name + ": expected none, for " + layer.config().cell().label() + " has no cell state");
+          name + ": expected none, for " + config.cell().label() + " has no cell state");
     }
-    return bind(field, name, buffer, batch, hidden());
-  }
-
-  private RnnCall bindBias(Fields.Rnn field, String name, @Nullable DeviceBuffer buffer) {
-    return bind(field, name, buffer, layer.config().gateRows());
+    arguments.bind(field, name, buffer, config.dtype(), stateShape(config.hiddenSize()));
+    return this;
   }
 
   private void checkBytes(String name, @Nullable DeviceBuffer buffer, long needed) {
@@ -380,52 +418,72 @@ public final class RnnCall {
     }
   }
 
-  private long input() {
-    return layer.config().inputSize();
-  }
-
-  private long hidden() {
-    return layer.config().hiddenSize();
-  }
-
-  Arguments<Fields.Rnn> prepareForward(RnnLayer caller, long stream) {
+  NetArguments prepareForward(Rnn caller, long stream) {
     prepare(caller, sizes.forwardWorkspaceBytes());
-    arguments.struct().set(Fields.Rnn.STREAM, stream);
-    return arguments;
+    arguments.struct().set(Fields.Net.STREAM, stream);
+    return net;
   }
 
-  Arguments<Fields.Rnn> prepareBackward(RnnLayer caller, long stream) {
+  NetArguments prepareBackward(Rnn caller, long stream) {
     if (!training) {
       throw new IllegalStateException(
           "backward: this call was made without training; use newCall(steps, batch, true)");
     }
     prepare(caller, sizes.backwardWorkspaceBytes());
-    arguments.struct().set(Fields.Rnn.STREAM, stream);
-    return arguments;
+    arguments.struct().set(Fields.Net.STREAM, stream);
+    return net;
   }
 
-  private void prepare(RnnLayer caller, long workspaceBytes) {
-    if (caller != layer) {
+  private void prepare(Rnn caller, long workspaceBytes) {
+    if (caller != rnn) {
       throw new IllegalArgumentException("call: expected one of " + caller + ", got " + this);
     }
-    arguments.require(Fields.Rnn.W_IH, "weight_ih");
-    arguments.require(Fields.Rnn.W_HH, "weight_hh");
-    arguments.require(Fields.Rnn.X, "x");
-    arguments.require(Fields.Rnn.Y, "y");
+    checkParameters();
+    arguments.require(Fields.Net.X, "x");
+    arguments.require(Fields.Net.Y, "y");
     if (training && sizes.reserveBytes() > 0) {
-      arguments.require(Fields.Rnn.RESERVE, "reserve");
+      arguments.require(Fields.Net.RESERVE, "reserve");
     }
     if (workspaceBytes > 0) {
-      arguments.require(Fields.Rnn.WORKSPACE, "workspace");
-      if (arguments.struct().get(Fields.Rnn.WORKSPACE_BYTES) < workspaceBytes) {
-        checkBytes("workspace", arguments.get(Fields.Rnn.WORKSPACE), workspaceBytes);
-      }
+      arguments.require(Fields.Net.WORKSPACE, "workspace");
+      checkBytes("workspace", arguments.get(Fields.Net.WORKSPACE), workspaceBytes);
     }
     arguments.checkOpen();
   }
 
+  private void checkParameters() {
+    for (int k = 0; k < weights.length; k++) {
+      DeviceBuffer weight = weights[k];
+      DeviceBuffer gradient = gradients[k];
+      if (weight == null && needed(parameters[k % parameters.length])) {
+        throw new IllegalStateException(name(k) + ": not set, but this call needs it");
+      }
+      if (weight != null && weight.isClosed()) {
+        throw new IllegalStateException(name(k) + ": " + weight + " is closed");
+      }
+      if (gradient != null && gradient.isClosed()) {
+        throw new IllegalStateException("d" + name(k) + ": " + gradient + " is closed");
+      }
+    }
+  }
+
+  private boolean needed(Parameter parameter) {
+    return switch (parameter) {
+      case WEIGHT_IH, WEIGHT_HH -> true;
+      case BIAS_IH, BIAS_HH -> false;
+      case WEIGHT_HR -> config.projectionSize() > 0;
+      case WEIGHT_PEEPHOLE -> config.peephole();
+    };
+  }
+
+  private String name(int k) {
+    int entry = k / parameters.length;
+    return parameters[k % parameters.length].torchName(
+        entry / config.directions(), entry % config.directions());
+  }
+
   @Override
   public String toString() {
-    return layer.config() + " T=" + steps + " B=" + batch + (training ? " training " : " ");
+    return config + " T=" + steps + " B=" + batch + (training ? " training" : "");
   }
 }

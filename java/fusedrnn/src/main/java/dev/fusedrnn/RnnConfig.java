@@ -1,26 +1,80 @@
 package dev.fusedrnn;
 
-import java.util.Objects;
+import dev.fusedrnn.internal.Variants;
+import java.util.ArrayList;
+import java.util.List;
 
-/** One recurrent layer in one direction: cell, sizes, bias and element type. Immutable. */
+/**
+ * A recurrent network: cell and its variants, sizes, stacked layers, directions, regularisation.
+ * Immutable. What makes no sense together is refused by {@link RnnConfigBuilder#build()}.
+ */
 public final class RnnConfig {
-  private final Cell cell;
-  private final long inputSize;
-  private final long hiddenSize;
-  private final boolean bias;
-  private final DType dtype;
+  private final RnnConfigBuilder values;
+  private final long variant;
 
-  private RnnConfig(Builder builder) {
-    this.cell = builder.cell;
-    this.inputSize = Failures.atLeast(1, "inputSize", builder.inputSize);
-    this.hiddenSize = Failures.atLeast(1, "hiddenSize", builder.hiddenSize);
-    this.bias = builder.bias;
-    this.dtype = builder.dtype;
-    if (dtype == DType.I32) {
+  RnnConfig(RnnConfigBuilder builder) {
+    this.values = builder.copy();
+    this.variant = builder.variant();
+    Failures.atLeast(1, "inputSize", values.inputSize);
+    Failures.atLeast(1, "hiddenSize", values.hiddenSize);
+    Failures.atLeast(1, "layers", values.layers);
+    if (values.dtype == DType.I32) {
       throw new IllegalArgumentException("dtype: expected f64, f32, bf16 or f16, got i32");
     }
-    Failures.elements("weight_ih", weightIhShape());
-    Failures.elements("weight_hh", weightHhShape());
+    checkVariant();
+    checkRegularisation();
+    for (Parameter parameter : parameters()) {
+      Failures.elements(parameter.torchName(0, 0), shape(parameter, 0));
+    }
+  }
+
+  private void checkVariant() {
+    boolean lstm = values.cell == Cell.LSTM;
+    lstmOnly("projectionSize", values.projectionSize != 0, lstm);
+    lstmOnly("peephole", values.peephole, lstm);
+    lstmOnly("coupledForget", values.coupledForget, lstm);
+    lstmOnly("without", !values.without.isEmpty(), lstm);
+    lstmOnly("cellClip", values.cellClip != 0, lstm);
+    lstmOnly("zoneoutCell", values.zoneoutCell != 0, lstm);
+    if (values.projectionSize != 0
+        && (values.projectionSize < 1 || values.projectionSize >= values.hiddenSize)) {
+      throw new IllegalArgumentException(
+          "projectionSize: expected 1 to "
+              + (values.hiddenSize - 1)
+              + ", or 0 for none, got "
+              + values.projectionSize);
+    }
+    if (values.coupledForget
+        && (values.without.contains(Gate.INPUT) || values.without.contains(Gate.FORGET))) {
+      throw new IllegalArgumentException(
+          "coupledForget: sets the input gate from the forget gate, so neither can be left out; got"
+              + " without "
+              + values.without);
+    }
+    if (!(values.cellClip >= 0)) {
+      throw new IllegalArgumentException(
+          "cellClip: expected above 0, or 0 for none, got " + values.cellClip);
+    }
+  }
+
+  private void lstmOnly(String name, boolean used, boolean lstm) {
+    if (used && !lstm) {
+      throw new IllegalArgumentException(
+          name + ": expected none for " + values.cell.label() + "; only lstm has it");
+    }
+  }
+
+  private void checkRegularisation() {
+    probability("dropout", values.dropout);
+    probability("recurrentDropout", values.recurrentDropout);
+    probability("zoneoutHidden", values.zoneoutHidden);
+    probability("zoneoutCell", values.zoneoutCell);
+  }
+
+  private static void probability(String name, double value) {
+    if (!(value >= 0 && value < 1)) {
+      throw new IllegalArgumentException(name + ": expected 0 to below 1, got " + value);
+    }
   }
 
   /**
@@ -29,8 +83,8 @@ public final class RnnConfig {
    * @param cell the cell
    * @return a builder; input and hidden size have to be set
    */
-  public static Builder builder(Cell cell) {
-    return new Builder(cell);
+  public static RnnConfigBuilder builder(Cell cell) {
+    return new RnnConfigBuilder(cell);
   }
 
   /**
@@ -39,7 +93,7 @@ public final class RnnConfig {
    * @return the cell
    */
   public Cell cell() {
-    return cell;
+    return values.cell;
   }
 
   /**
@@ -48,7 +102,7 @@ public final class RnnConfig {
    * @return at least 1
    */
   public long inputSize() {
-    return inputSize;
+    return values.inputSize;
   }
 
   /**
@@ -57,16 +111,16 @@ public final class RnnConfig {
    * @return at least 1
    */
   public long hiddenSize() {
-    return hiddenSize;
+    return values.hiddenSize;
   }
 
   /**
-   * Whether the layer has the two bias vectors.
+   * Whether there are two bias vectors a layer.
    *
    * @return true by default
    */
   public boolean bias() {
-    return bias;
+    return values.bias;
   }
 
   /**
@@ -75,131 +129,255 @@ public final class RnnConfig {
    * @return F32 by default
    */
   public DType dtype() {
-    return dtype;
+    return values.dtype;
+  }
+
+  /**
+   * Stacked layers L.
+   *
+   * @return at least 1
+   */
+  public int layers() {
+    return values.layers;
+  }
+
+  /**
+   * Whether a second direction runs from each row's last step to its first.
+   *
+   * @return false by default
+   */
+  public boolean bidirectional() {
+    return values.bidirectional;
+  }
+
+  /**
+   * Width P that h is projected to (Sak et al. 2014).
+   *
+   * @return 0 for none
+   */
+  public long projectionSize() {
+    return values.projectionSize;
+  }
+
+  /**
+   * Whether gates see c (Gers et al. 2002).
+   *
+   * @return false by default
+   */
+  public boolean peephole() {
+    return values.peephole;
+  }
+
+  /**
+   * Whether i = 1 - f (Greff et al. 2017).
+   *
+   * @return false by default
+   */
+  public boolean coupledForget() {
+    return values.coupledForget;
+  }
+
+  /**
+   * The limit that c is clamped to.
+   *
+   * @return 0 for none
+   */
+  public double cellClip() {
+    return values.cellClip;
+  }
+
+  /**
+   * Dropout on the output of each layer but the last, in training.
+   *
+   * @return in [0, 1)
+   */
+  public double dropout() {
+    return values.dropout;
+  }
+
+  /**
+   * Dropout of h where it enters the recurrent product, one mask a sequence (Gal and Ghahramani
+   * 2016).
+   *
+   * @return in [0, 1)
+   */
+  public double recurrentDropout() {
+    return values.recurrentDropout;
+  }
+
+  /**
+   * Probability that a unit keeps its h (Krueger et al. 2017).
+   *
+   * @return in [0, 1)
+   */
+  public double zoneoutHidden() {
+    return values.zoneoutHidden;
+  }
+
+  /**
+   * Probability that a unit keeps its c (Krueger et al. 2017).
+   *
+   * @return in [0, 1)
+   */
+  public double zoneoutCell() {
+    return values.zoneoutCell;
+  }
+
+  /**
+   * Whether each layer after the first adds its input to its output.
+   *
+   * @return false by default
+   */
+  public boolean residual() {
+    return values.residual;
+  }
+
+  /**
+   * Whether sequences are [B, T, .] instead of [T, B, .].
+   *
+   * @return false by default
+   */
+  public boolean batchFirst() {
+    return values.batchFirst;
+  }
+
+  /**
+   * Directions D.
+   *
+   * @return 1, or 2 where bidirectional
+   */
+  public int directions() {
+    return values.bidirectional ? 2 : 1;
+  }
+
+  /** Whether an LSTM's parameters have a block of a gate. */
+  boolean hasGate(Gate gate) {
+    return switch (gate) {
+      case INPUT -> Variants.hasInputGate(variant);
+      case FORGET -> Variants.hasForgetGate(variant);
+      case OUTPUT -> Variants.hasOutputGate(variant);
+    };
+  }
+
+  /** Bits of {@code frnn_variant}. */
+  long variant() {
+    return variant;
+  }
+
+  /**
+   * Gate blocks G of the parameters: those of the cell less those that a variant computes
+   * otherwise.
+   *
+   * @return 4 for a plain LSTM, 3 for GRU, 1 for RNN
+   */
+  public int gates() {
+    return values.cell == Cell.LSTM ? Variants.gates(variant) : values.cell.gates();
+  }
+
+  /**
+   * Width of h, W.
+   *
+   * @return P with a projection, else H
+   */
+  public long stateSize() {
+    return values.projectionSize > 0 ? values.projectionSize : values.hiddenSize;
+  }
+
+  /**
+   * Features of the output.
+   *
+   * @return D * W
+   */
+  public long outputSize() {
+    return directions() * stateSize();
+  }
+
+  /**
+   * Input features of a layer.
+   *
+   * @param layer from 0
+   * @return I for layer 0, else D * W
+   */
+  public long inputSize(int layer) {
+    return layer == 0 ? values.inputSize : outputSize();
   }
 
   /**
    * Rows of the weight matrices.
    *
-   * @return G*H
+   * @return G * H
    */
   public long gateRows() {
-    return Math.multiplyExact(cell.gates(), hiddenSize);
+    return Math.multiplyExact(gates(), values.hiddenSize);
   }
 
   /**
-   * Shape of {@code weight_ih}.
+   * The parameters that each layer and direction has.
    *
-   * @return [G*H, I]
+   * @return in the order of torch.nn
    */
-  public long[] weightIhShape() {
-    return new long[] {gateRows(), inputSize};
+  public List<Parameter> parameters() {
+    List<Parameter> present = new ArrayList<>(List.of(Parameter.WEIGHT_IH, Parameter.WEIGHT_HH));
+    if (values.bias) {
+      present.add(Parameter.BIAS_IH);
+      present.add(Parameter.BIAS_HH);
+    }
+    if (values.projectionSize > 0) {
+      present.add(Parameter.WEIGHT_HR);
+    }
+    if (values.peephole) {
+      present.add(Parameter.WEIGHT_PEEPHOLE);
+    }
+    return present;
   }
 
   /**
-   * Shape of {@code weight_hh}.
+   * Shape of a parameter.
    *
-   * @return [G*H, H]
+   * @param parameter which, whether the network has it or not
+   * @param layer from 0
+   * @return sizes as {@link Parameter} gives them
    */
-  public long[] weightHhShape() {
-    return new long[] {gateRows(), hiddenSize};
-  }
-
-  /**
-   * Shape of each bias.
-   *
-   * @return [G*H]
-   */
-  public long[] biasShape() {
-    return new long[] {gateRows()};
+  public long[] shape(Parameter parameter, int layer) {
+    return switch (parameter) {
+      case WEIGHT_IH -> new long[] {gateRows(), inputSize(layer)};
+      case WEIGHT_HH -> new long[] {gateRows(), stateSize()};
+      case BIAS_IH, BIAS_HH -> new long[] {gateRows()};
+      case WEIGHT_HR -> new long[] {values.projectionSize, values.hiddenSize};
+      case WEIGHT_PEEPHOLE -> new long[] {Variants.peepholes(variant), values.hiddenSize};
+    };
   }
 
   /**
    * Number of parameters, without padding.
    *
-   * @return elements of both weights and, where present, both biases
+   * @return elements over all layers and directions
    */
   public long parameterCount() {
-    return gateRows() * (inputSize + hiddenSize + (bias ? 2 : 0));
+    long count = 0;
+    for (int layer = 0; layer < values.layers; layer++) {
+      for (Parameter parameter : parameters()) {
+        count += directions() * Failures.elements("parameters", shape(parameter, layer));
+      }
+    }
+    return count;
   }
 
   @Override
   public String toString() {
-    return cell.label()
-        + "(I="
-        + inputSize
-        + ", H="
-        + hiddenSize
-        + (bias ? "" : ", no bias")
-        + ", "
-        + dtype.label()
-        + ")";
-  }
-
-  /** Collects a configuration. */
-  public static final class Builder {
-    private final Cell cell;
-    private long inputSize;
-    private long hiddenSize;
-    private boolean bias = true;
-    private DType dtype = DType.F32;
-
-    private Builder(Cell cell) {
-      this.cell = Objects.requireNonNull(cell, "cell");
+    StringBuilder text = new StringBuilder(values.cell.label());
+    text.append("(I=").append(values.inputSize).append(", H=").append(values.hiddenSize);
+    if (values.projectionSize > 0) {
+      text.append(", P=").append(values.projectionSize);
     }
-
-    /**
-     * Sets input features I.
-     *
-     * @param size at least 1
-     * @return this
-     */
-    public Builder inputSize(long size) {
-      inputSize = size;
-      return this;
+    if (values.layers > 1) {
+      text.append(", L=").append(values.layers);
     }
-
-    /**
-     * Sets hidden units H.
-     *
-     * @param size at least 1
-     * @return this
-     */
-    public Builder hiddenSize(long size) {
-      hiddenSize = size;
-      return this;
-    }
-
-    /**
-     * Sets whether the layer has biases.
-     *
-     * @param present true by default
-     * @return this
-     */
-    public Builder bias(boolean present) {
-      bias = present;
-      return this;
-    }
-
-    /**
-     * Sets the element type.
-     *
-     * @param type F32 by default
-     * @return this
-     */
-    public Builder dtype(DType type) {
-      dtype = Objects.requireNonNull(type, "dtype");
-      return this;
-    }
-
-    /**
-     * Checks and builds.
-     *
-     * @return the configuration
-     * @throws IllegalArgumentException naming a size that is missing or wrong
-     */
-    public RnnConfig build() {
-      return new RnnConfig(this);
-    }
+    text.append(values.bidirectional ? ", bidirectional" : "");
+    text.append(values.peephole ? ", peephole" : "");
+    text.append(values.coupledForget ? ", coupled" : "");
+    text.append(values.without.isEmpty() ? "" : ", without " + values.without);
+    text.append(values.residual ? ", residual" : "").append(values.bias ? "" : ", no bias");
+    return text.append(", ").append(values.dtype.label()).append(")").toString();
   }
 }

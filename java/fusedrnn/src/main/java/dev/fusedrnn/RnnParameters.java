@@ -1,12 +1,13 @@
 package dev.fusedrnn;
 
 import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Parameters of a layer, or their gradients, in one arena. Each tensor starts on a 256-byte
+ * Parameters of a network, or their gradients, in one arena. Each tensor starts on a 256-byte
  * boundary; the padding between them is zero and stays zero under any optimiser, so that the whole
  * arena may be clipped and stepped as one tensor.
  */
@@ -15,38 +16,42 @@ public final class RnnParameters implements AutoCloseable {
 
   private final RnnConfig config;
   private final DeviceBuffer arena;
-  private final DeviceBuffer weightIh;
-  private final DeviceBuffer weightHh;
-  private final @Nullable DeviceBuffer biasIh;
-  private final @Nullable DeviceBuffer biasHh;
+  private final LinkedHashMap<String, DeviceBuffer> named = new LinkedHashMap<>();
 
-  private RnnParameters(Device device, RnnConfig config) {
+  private RnnParameters(RnnConfig config, DeviceBuffer arena) {
     this.config = config;
-    long rows = config.gateRows();
-    long ih = padded(rows * config.inputSize());
-    long hh = padded(rows * config.hiddenSize());
-    long bias = padded(rows);
-    this.arena = device.allocate(config.dtype(), ih + hh + (config.bias() ? 2 * bias : 0));
-    this.weightIh = part(0, config.weightIhShape());
-    this.weightHh = part(ih, config.weightHhShape());
-    this.biasIh = config.bias() ? part(ih + hh, config.biasShape()) : null;
-    this.biasHh = config.bias() ? part(ih + hh + bias, config.biasShape()) : null;
+    this.arena = arena;
+    long offset = 0;
+    for (int layer = 0; layer < config.layers(); layer++) {
+      for (int direction = 0; direction < config.directions(); direction++) {
+        for (Parameter parameter : config.parameters()) {
+          long[] shape = config.shape(parameter, layer);
+          long elements = Failures.elements("parameter", shape);
+          named.put(
+              parameter.torchName(layer, direction), arena.slice(offset, elements).view(shape));
+          offset += padded(config, elements);
+        }
+      }
+    }
   }
 
   static RnnParameters allocate(Device device, RnnConfig config) {
-    RnnParameters parameters = new RnnParameters(device, config);
+    long total = 0;
+    for (int layer = 0; layer < config.layers(); layer++) {
+      for (Parameter parameter : config.parameters()) {
+        long elements = Failures.elements("parameter", config.shape(parameter, layer));
+        total += config.directions() * padded(config, elements);
+      }
+    }
+    RnnParameters parameters = new RnnParameters(config, device.allocate(config.dtype(), total));
     parameters.arena.zero(device.defaultStream());
     device.synchronize();
     return parameters;
   }
 
-  private long padded(long elements) {
+  private static long padded(RnnConfig config, long elements) {
     int unit = ALIGNMENT / config.dtype().bytes();
     return (elements + unit - 1) / unit * unit;
-  }
-
-  private DeviceBuffer part(long offset, long[] shape) {
-    return arena.slice(offset, Failures.elements("parameter", shape)).view(shape);
   }
 
   /**
@@ -68,56 +73,65 @@ public final class RnnParameters implements AutoCloseable {
   }
 
   /**
-   * Input weights.
+   * One tensor.
+   *
+   * @param parameter which
+   * @param layer from 0
+   * @param direction 0 forward, 1 reverse
+   * @return its view, or null where the network has no such parameter
+   */
+  public @Nullable DeviceBuffer get(Parameter parameter, int layer, int direction) {
+    return named.get(parameter.torchName(layer, direction));
+  }
+
+  private DeviceBuffer present(Parameter parameter) {
+    return Objects.requireNonNull(get(parameter, 0, 0));
+  }
+
+  /**
+   * Input weights of the first layer, forward.
    *
    * @return [G*H, I]
    */
   public DeviceBuffer weightIh() {
-    return weightIh;
+    return present(Parameter.WEIGHT_IH);
   }
 
   /**
-   * Recurrent weights.
+   * Recurrent weights of the first layer, forward.
    *
-   * @return [G*H, H]
+   * @return [G*H, W]
    */
   public DeviceBuffer weightHh() {
-    return weightHh;
+    return present(Parameter.WEIGHT_HH);
   }
 
   /**
-   * Bias beside the input product.
+   * Bias beside the input product of the first layer, forward.
    *
    * @return [G*H], or null without biases
    */
   public @Nullable DeviceBuffer biasIh() {
-    return biasIh;
+    return get(Parameter.BIAS_IH, 0, 0);
   }
 
   /**
-   * Bias beside the recurrent product.
+   * Bias beside the recurrent product of the first layer, forward.
    *
    * @return [G*H], or null without biases
    */
   public @Nullable DeviceBuffer biasHh() {
-    return biasHh;
+    return get(Parameter.BIAS_HH, 0, 0);
   }
 
   /**
-   * The tensors under torch.nn's names for layer 0.
+   * The tensors under torch.nn's names.
    *
-   * @return {@code weight_ih_l0}, {@code weight_hh_l0} and, with biases, {@code bias_ih_l0}, {@code
-   *     bias_hh_l0}, in this order
+   * @return {@code weight_ih_l0}, {@code weight_hh_l0} and so on, layer by layer, forward before
+   *     {@code _reverse}
    */
   public LinkedHashMap<String, DeviceBuffer> named() {
-    LinkedHashMap<String, DeviceBuffer> named = new LinkedHashMap<>();
-    named.put("weight_ih_l0", weightIh);
-    named.put("weight_hh_l0", weightHh);
-    if (biasIh != null && biasHh != null) {
-      named.put("bias_ih_l0", biasIh);
-      named.put("bias_hh_l0", biasHh);
-    }
-    return named;
+    return new LinkedHashMap<>(named);
   }
 
   /**
@@ -129,14 +143,87 @@ public final class RnnParameters implements AutoCloseable {
   public RnnParameters initializeUniform(long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     double bound = 1 / Math.sqrt(config.hiddenSize());
-    for (Map.Entry<String, DeviceBuffer> entry : named().entrySet()) {
-      double[] values = new double[Transfers.arrayLength(entry.getValue())];
-      for (int k = 0; k < values.length; k++) {
-        values[k] = (float) ((2 * random.nextDouble() - 1) * bound);
-      }
-      entry.getValue().write(values);
-    }
+    named.values().forEach(tensor -> Initializers.uniform(tensor, bound, random));
     return this;
+  }
+
+  /**
+   * Draws weights gate by gate from U(-a, a) with a = sqrt(6 / (inputs + outputs)) (Glorot and
+   * Bengio 2010); biases and peepholes become zero.
+   *
+   * @param seed the same seed gives the same values on every backend
+   * @return this
+   */
+  public RnnParameters initializeXavier(long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    forEach(
+        (parameter, tensor) -> {
+          switch (parameter) {
+            case WEIGHT_IH, WEIGHT_HH, WEIGHT_HR ->
+                Initializers.xavier(tensor, blockRows(parameter), random);
+            default -> Initializers.fill(tensor, 0);
+          }
+        });
+    return this;
+  }
+
+  /**
+   * Makes the recurrent weights of each gate orthogonal (Saxe et al. 2014), from the QR factors of
+   * a Gaussian matrix; the others as {@link #initializeXavier}.
+   *
+   * @param seed the same seed gives the same values on every backend
+   * @return this
+   */
+  public RnnParameters initializeOrthogonal(long seed) {
+    initializeXavier(seed);
+    SplittableRandom random = new SplittableRandom(seed ^ 0x6f7274686fL);
+    forEach(
+        (parameter, tensor) -> {
+          if (parameter == Parameter.WEIGHT_HH) {
+            Initializers.orthogonal(tensor, blockRows(parameter), random);
+          }
+        });
+    return this;
+  }
+
+  private int blockRows(Parameter parameter) {
+    return Math.toIntExact(
+        parameter == Parameter.WEIGHT_HR ? config.projectionSize() : config.hiddenSize());
+  }
+
+  /**
+   * Sets the bias of every forget gate (Jozefowicz et al. 2015 propose 1): {@code bias_ih} to the
+   * value and {@code bias_hh} to zero.
+   *
+   * @param value the bias
+   * @return this
+   * @throws IllegalStateException where the cell has no forget gate or no bias
+   */
+  public RnnParameters forgetBias(double value) {
+    if (config.cell() != Cell.LSTM || !config.bias() || !config.hasGate(Gate.FORGET)) {
+      throw new IllegalStateException(
+          "forgetBias: expected an lstm with a forget gate and biases, got " + config);
+    }
+    long block = config.hasGate(Gate.INPUT) ? config.hiddenSize() : 0;
+    forEach(
+        (parameter, tensor) -> {
+          if (parameter == Parameter.BIAS_IH || parameter == Parameter.BIAS_HH) {
+            Initializers.fill(
+                tensor.slice(block, config.hiddenSize()),
+                parameter == Parameter.BIAS_IH ? value : 0);
+          }
+        });
+    return this;
+  }
+
+  private void forEach(BiConsumer<Parameter, DeviceBuffer> action) {
+    for (int layer = 0; layer < config.layers(); layer++) {
+      for (int direction = 0; direction < config.directions(); direction++) {
+        for (Parameter parameter : config.parameters()) {
+          action.accept(parameter, Objects.requireNonNull(get(parameter, layer, direction)));
+        }
+      }
+    }
   }
 
   /** Frees the arena; idempotent. */

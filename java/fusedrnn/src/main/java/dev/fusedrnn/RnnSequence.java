@@ -2,6 +2,7 @@ package dev.fusedrnn;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -10,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * bound; bind null through {@link #call()} to leave one out. Threads: one at a time.
  */
 public final class RnnSequence implements AutoCloseable {
-  private final RnnLayer layer;
+  private final Rnn rnn;
   private final RnnCall call;
   private final List<DeviceBuffer> owned = new ArrayList<>();
   private final DeviceBuffer x;
@@ -25,31 +26,35 @@ public final class RnnSequence implements AutoCloseable {
   private final @Nullable DeviceBuffer dx;
   private final @Nullable DeviceBuffer dh0;
   private final @Nullable DeviceBuffer dc0;
+  private @Nullable DeviceBuffer lengths;
 
-  RnnSequence(RnnLayer layer, long steps, long batch, boolean training) {
-    this.layer = layer;
-    this.call = layer.newCall(steps, batch, training);
-    boolean cell = layer.config().cell().hasCellState();
-    long input = layer.config().inputSize();
-    long hidden = layer.config().hiddenSize();
+  RnnSequence(Rnn rnn, long steps, long batch, boolean training) {
+    this.rnn = rnn;
+    this.call = rnn.newCall(steps, batch, training);
+    RnnConfig config = rnn.config();
+    boolean cell = config.cell().hasCellState();
+    long[] input = call.sequenceShape(config.inputSize());
+    long[] output = call.sequenceShape(config.outputSize());
+    long[] hidden = call.stateShape(config.stateSize());
+    long[] state = call.stateShape(config.hiddenSize());
     try {
-      x = own(steps, batch, input);
-      h0 = own(batch, hidden);
-      c0 = cell ? own(batch, hidden) : null;
-      y = own(steps, batch, hidden);
-      hT = own(batch, hidden);
-      cT = cell ? own(batch, hidden) : null;
-      dy = training ? own(steps, batch, hidden) : null;
-      dhT = training ? own(batch, hidden) : null;
-      dcT = training && cell ? own(batch, hidden) : null;
-      dx = training ? own(steps, batch, input) : null;
-      dh0 = training ? own(batch, hidden) : null;
-      dc0 = training && cell ? own(batch, hidden) : null;
+      x = own(input);
+      h0 = own(hidden);
+      c0 = cell ? own(state) : null;
+      y = own(output);
+      hT = own(hidden);
+      cT = cell ? own(state) : null;
+      dy = training ? own(output) : null;
+      dhT = training ? own(hidden) : null;
+      dcT = training && cell ? own(state) : null;
+      dx = training ? own(input) : null;
+      dh0 = training ? own(hidden) : null;
+      dc0 = training && cell ? own(state) : null;
       call.x(x).h0(h0).c0(c0).y(y).hT(hT).cT(cT);
       call.dy(dy).dhT(dhT).dcT(dcT).dx(dx).dh0(dh0).dc0(dc0);
       call.reserve(scratch(call.sizes().reserveBytes()));
       call.workspace(scratch(call.sizes().workspaceBytes()));
-      layer.device().synchronize();
+      rnn.device().synchronize();
     } catch (RuntimeException e) {
       close();
       throw e;
@@ -57,14 +62,14 @@ public final class RnnSequence implements AutoCloseable {
   }
 
   private DeviceBuffer own(long... shape) {
-    DeviceBuffer buffer = layer.device().allocate(layer.config().dtype(), shape);
+    DeviceBuffer buffer = rnn.device().allocate(rnn.config().dtype(), shape);
     owned.add(buffer);
-    buffer.zero(layer.device().defaultStream());
+    buffer.zero(rnn.device().defaultStream());
     return buffer;
   }
 
   private DeviceBuffer scratch(long bytes) {
-    DeviceBuffer buffer = layer.device().allocate(DType.F32, (bytes + 3) / 4);
+    DeviceBuffer buffer = rnn.device().allocate(DType.F32, (bytes + 3) / 4);
     owned.add(buffer);
     return buffer;
   }
@@ -79,21 +84,83 @@ public final class RnnSequence implements AutoCloseable {
   }
 
   /**
-   * Runs {@link RnnLayer#forward}.
+   * Runs {@link Rnn#forward}.
    *
    * @param stream where to enqueue
    */
   public void forward(Stream stream) {
-    layer.forward(call, stream);
+    rnn.forward(call, stream);
   }
 
   /**
-   * Runs {@link RnnLayer#backward}.
+   * Runs {@link Rnn#backward}.
    *
    * @param stream where to enqueue
    */
   public void backward(Stream stream) {
-    layer.backward(call, stream);
+    rnn.backward(call, stream);
+  }
+
+  /**
+   * Sets the live steps of each row; without a call all rows have T.
+   *
+   * @param live B numbers, each from 0 to T
+   * @return this
+   * @throws IllegalArgumentException naming the row that does not fit
+   */
+  public RnnSequence lengths(int... live) {
+    if (live.length != call.batch()) {
+      throw new IllegalArgumentException(
+          "lengths: expected " + call.batch() + " rows, got " + live.length);
+    }
+    for (int row = 0; row < live.length; row++) {
+      if (live[row] < 0 || live[row] > call.steps()) {
+        throw new IllegalArgumentException(
+            "lengths[" + row + "]: expected 0 to " + call.steps() + ", got " + live[row]);
+      }
+    }
+    DeviceBuffer buffer = lengths;
+    if (buffer == null) {
+      buffer = rnn.device().allocate(DType.I32, live.length);
+      owned.add(buffer);
+      lengths = buffer;
+      call.lengths(buffer);
+    }
+    buffer.write(live);
+    return this;
+  }
+
+  /**
+   * Carries the state on to the next chunk: h0 = hT and c0 = cT; enqueued.
+   *
+   * @param stream where to enqueue
+   */
+  public void carryState(Stream stream) {
+    h0.copyFrom(hT, stream);
+    if (c0 != null && cT != null) {
+      c0.copyFrom(cT, stream);
+    }
+  }
+
+  /**
+   * Sets the initial state of one row to zero in all layers and directions; enqueued.
+   *
+   * @param row from 0 to B - 1
+   * @param stream where to enqueue
+   */
+  public void resetRow(long row, Stream stream) {
+    zeroRow(h0, row, stream);
+    if (c0 != null) {
+      zeroRow(c0, row, stream);
+    }
+  }
+
+  private void zeroRow(DeviceBuffer state, long row, Stream stream) {
+    Objects.checkIndex(row, call.batch());
+    long features = state.length() / (rnn.entries() * call.batch());
+    for (int entry = 0; entry < rnn.entries(); entry++) {
+      state.slice((entry * call.batch() + row) * features, features).zero(stream);
+    }
   }
 
   /**
@@ -108,7 +175,7 @@ public final class RnnSequence implements AutoCloseable {
   /**
    * The initial hidden state.
    *
-   * @return [B, H]
+   * @return [L*D, B, .], or [B, .] where there is one layer and direction
    */
   public DeviceBuffer h0() {
     return h0;
@@ -117,7 +184,7 @@ public final class RnnSequence implements AutoCloseable {
   /**
    * The initial cell state.
    *
-   * @return [B, H]
+   * @return [L*D, B, .], or [B, .] where there is one layer and direction
    * @throws IllegalStateException where the cell has no cell state
    */
   public DeviceBuffer c0() {
@@ -127,7 +194,7 @@ public final class RnnSequence implements AutoCloseable {
   /**
    * The output.
    *
-   * @return [T, B, H]
+   * @return [T, B, D*W]
    */
   public DeviceBuffer y() {
     return y;
@@ -136,7 +203,7 @@ public final class RnnSequence implements AutoCloseable {
   /**
    * The last hidden state.
    *
-   * @return [B, H]
+   * @return [L*D, B, .], or [B, .] where there is one layer and direction
    */
   public DeviceBuffer hT() {
     return hT;
@@ -145,7 +212,7 @@ public final class RnnSequence implements AutoCloseable {
   /**
    * The last cell state.
    *
-   * @return [B, H]
+   * @return [L*D, B, .], or [B, .] where there is one layer and direction
    * @throws IllegalStateException where the cell has no cell state
    */
   public DeviceBuffer cT() {
@@ -155,7 +222,7 @@ public final class RnnSequence implements AutoCloseable {
   /**
    * The upstream gradient of y.
    *
-   * @return [T, B, H]
+   * @return [T, B, D*W]
    * @throws IllegalStateException where made without training
    */
   public DeviceBuffer dy() {
@@ -165,7 +232,7 @@ public final class RnnSequence implements AutoCloseable {
   /**
    * The upstream gradient of hT.
    *
-   * @return [B, H]
+   * @return [L*D, B, .], or [B, .] where there is one layer and direction
    * @throws IllegalStateException where made without training
    */
   public DeviceBuffer dhT() {
@@ -175,7 +242,7 @@ public final class RnnSequence implements AutoCloseable {
   /**
    * The upstream gradient of cT.
    *
-   * @return [B, H]
+   * @return [L*D, B, .], or [B, .] where there is one layer and direction
    * @throws IllegalStateException where made without training or the cell has no cell state
    */
   public DeviceBuffer dcT() {
@@ -195,7 +262,7 @@ public final class RnnSequence implements AutoCloseable {
   /**
    * The gradient of h0.
    *
-   * @return [B, H]
+   * @return [L*D, B, .], or [B, .] where there is one layer and direction
    * @throws IllegalStateException where made without training
    */
   public DeviceBuffer dh0() {
@@ -205,7 +272,7 @@ public final class RnnSequence implements AutoCloseable {
   /**
    * The gradient of c0.
    *
-   * @return [B, H]
+   * @return [L*D, B, .], or [B, .] where there is one layer and direction
    * @throws IllegalStateException where made without training or the cell has no cell state
    */
   public DeviceBuffer dc0() {
@@ -214,8 +281,7 @@ public final class RnnSequence implements AutoCloseable {
 
   private DeviceBuffer present(String name, @Nullable DeviceBuffer buffer) {
     if (buffer == null) {
-      throw new IllegalStateException(
-          name + ": not in this sequence, which is one of " + call.toString().strip());
+      throw new IllegalStateException(name + ": not in this sequence, which is one of " + call);
     }
     return buffer;
   }

@@ -6,7 +6,7 @@ import java.util.SplittableRandom;
 
 /** A layer with random parameters, data and upstream gradients, for tests. */
 final class Net implements AutoCloseable {
-  final RnnLayer layer;
+  final Rnn layer;
   final RnnParameters parameters;
   final RnnParameters gradients;
   final RnnSequence sequence;
@@ -14,7 +14,7 @@ final class Net implements AutoCloseable {
   Net(Device device, Cell cell, long steps, long batch, long input, long hidden, long seed) {
     RnnConfig config =
         RnnConfig.builder(cell).inputSize(input).hiddenSize(hidden).dtype(DType.F32).build();
-    layer = RnnLayer.create(device, config);
+    layer = Rnn.create(device, config);
     parameters = layer.newParameters().initializeUniform(seed);
     gradients = layer.newGradients();
     sequence = layer.newSequence(steps, batch, true);

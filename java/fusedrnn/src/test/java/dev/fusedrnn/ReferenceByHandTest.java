@@ -42,7 +42,7 @@ class ReferenceByHandTest {
   private RnnSequence run(
       Cell cell, double[] w, double[] pre, double[] u, double[] bHh, double h0, double c0) {
     RnnConfig config = RnnConfig.builder(cell).inputSize(1).hiddenSize(1).dtype(DType.F64).build();
-    RnnLayer layer = RnnLayer.create(device, config);
+    Rnn layer = Rnn.create(device, config);
     RnnParameters parameters = layer.newParameters();
     gradients = layer.newGradients();
     RnnSequence sequence = layer.newSequence(1, 1, true);

@@ -30,7 +30,7 @@ class ReferenceGradientTest {
     RnnConfig config =
         RnnConfig.builder(cell).inputSize(INPUT).hiddenSize(HIDDEN).dtype(DType.F64).build();
     try (Device device = Device.open(Backend.REFERENCE)) {
-      RnnLayer layer = RnnLayer.create(device, config);
+      Rnn layer = Rnn.create(device, config);
       try (RnnParameters parameters = layer.newParameters();
           RnnParameters gradients = layer.newGradients();
           RnnSequence s = layer.newSequence(STEPS, BATCH, true)) {
@@ -88,7 +88,7 @@ class ReferenceGradientTest {
   }
 
   private static double loss(RnnSequence s, Cell cell) {
-    s.forward(s.call().layer().device().defaultStream());
+    s.forward(s.call().rnn().device().defaultStream());
     double loss = dot(s.dy(), s.y()) + dot(s.dhT(), s.hT());
     return cell.hasCellState() ? loss + dot(s.dcT(), s.cT()) : loss;
   }

@@ -17,12 +17,12 @@ import org.junit.jupiter.api.function.Executable;
  */
 class RefusalTest {
   private Device device;
-  private RnnLayer layer;
+  private Rnn layer;
 
   @BeforeEach
   void openDevice() {
     device = Device.open(Backend.REFERENCE);
-    layer = RnnLayer.create(device, config(Cell.LSTM));
+    layer = Rnn.create(device, config(Cell.LSTM));
   }
 
   @AfterEach
@@ -52,15 +52,21 @@ class RefusalTest {
     refused("x: expected [5, 4, 256], got [5, 4, 255]", () -> call.x(f32(5, 4, 255)));
     refused("x: expected [5, 4, 256] = 5120 elements, got 5119", () -> call.x(f32(5119)));
     refused("dhT: expected [4, 32], got [32, 4]", () -> call.dhT(f32(32, 4)));
-    refused("weight_ih: expected [128, 256], got [256, 128]", () -> call.weightIh(f32(256, 128)));
-    refused("dbias_hh: expected [128], got [96]", () -> call.dBiasHh(f32(96)));
+    refused(
+        "weight_ih_l0: expected [128, 256], got [256, 128]",
+        () -> call.parameter(Parameter.WEIGHT_IH, 0, 0, f32(256, 128)));
+    refused(
+        "dbias_hh_l0: expected [128], got [96]",
+        () -> call.gradient(Parameter.BIAS_HH, 0, 0, f32(96)));
   }
 
   @Test
   void wrongRank() {
     RnnCall call = layer.newCall(5, 4, true);
     refused("y: expected [5, 4, 32], got [20, 32]", () -> call.y(f32(20, 32)));
-    refused("bias_ih: expected [128], got [1, 128]", () -> call.biasIh(f32(1, 128)));
+    refused(
+        "bias_ih_l0: expected [128], got [1, 128]",
+        () -> call.parameter(Parameter.BIAS_IH, 0, 0, f32(1, 128)));
     call.y(f32(20, 32).view(5, 4, 32));
     call.y(f32(5 * 4 * 32));
   }
@@ -122,7 +128,8 @@ class RefusalTest {
   void absent() {
     RnnCall call = layer.newCall(5, 4, true);
     Stream stream = device.defaultStream();
-    refusedState("weight_ih: not set, but this call needs it", () -> layer.forward(call, stream));
+    refusedState(
+        "weight_ih_l0: not set, but this call needs it", () -> layer.forward(call, stream));
     call.parameters(layer.newParameters());
     refusedState("x: not set, but this call needs it", () -> layer.forward(call, stream));
     call.x(f32(5, 4, 256));
@@ -134,9 +141,9 @@ class RefusalTest {
 
   @Test
   void cellStateOfACellWithout() {
-    RnnCall call = RnnLayer.create(device, config(Cell.GRU)).newCall(5, 4, true);
+    RnnCall call = Rnn.create(device, config(Cell.GRU)).newCall(5, 4, true);
     refused("c0: expected none, for gru has no cell state", () -> call.c0(f32(4, 32)));
-    try (RnnSequence sequence = call.layer().newSequence(1, 1, false)) {
+    try (RnnSequence sequence = call.rnn().newSequence(1, 1, false)) {
       refusedState(
           "c0: not in this sequence, which is one of gru(I=256, H=32, f32) T=1 B=1", sequence::c0);
     }
@@ -150,7 +157,7 @@ class RefusalTest {
       parameters.close();
       parameters.close();
       refusedState(
-          "W_IH: DeviceBuffer f32[128, 256] on reference:0 is closed",
+          "weight_ih_l0: DeviceBuffer f32[128, 256] on reference:0 is closed",
           () -> sequence.forward(device.defaultStream()));
     }
     DeviceBuffer buffer = f32(2);
@@ -239,14 +246,14 @@ class RefusalTest {
 
   @Test
   void whatTheBackendDoesNotServe() {
-    RnnLayer half =
-        RnnLayer.create(
+    Rnn half =
+        Rnn.create(
             device,
             RnnConfig.builder(Cell.LSTM).inputSize(1).hiddenSize(1).dtype(DType.BF16).build());
     FusedRnnException e = assertThrows(FusedRnnException.class, () -> half.sizes(2, 3, true));
     assertEquals(Status.UNSUPPORTED, e.status());
     assertEquals(
-        "RnnLayer.sizes of lstm(I=1, H=1, bf16) T=2 B=3 on reference:0 failed (UNSUPPORTED): dtype:"
+        "Rnn.sizes of lstm(I=1, H=1, bf16) T=2 B=3 on reference:0 failed (UNSUPPORTED): dtype:"
             + " the reference backend has f64 and f32, not bf16",
         e.getMessage());
     FusedRnnException setting =

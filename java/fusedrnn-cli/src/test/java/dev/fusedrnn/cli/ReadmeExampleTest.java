@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.fusedrnn.Cell;
 import dev.fusedrnn.Device;
+import dev.fusedrnn.Rnn;
 import dev.fusedrnn.RnnConfig;
-import dev.fusedrnn.RnnLayer;
 import dev.fusedrnn.RnnParameters;
 import dev.fusedrnn.RnnSequence;
 import dev.fusedrnn.Stream;
@@ -38,7 +38,7 @@ class ReadmeExampleTest {
     // README begin
     RnnConfig config = RnnConfig.builder(Cell.LSTM).inputSize(64).hiddenSize(128).build();
     try (Device device = Device.open("auto")) { // cuda if it is there, else cpu
-      RnnLayer layer = RnnLayer.create(device, config);
+      Rnn layer = Rnn.create(device, config);
       Stream stream = device.defaultStream();
       try (RnnParameters weights = layer.newParameters().initializeUniform(1);
           RnnParameters gradients = layer.newGradients();

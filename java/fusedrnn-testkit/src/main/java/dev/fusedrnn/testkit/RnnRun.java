@@ -3,9 +3,10 @@ package dev.fusedrnn.testkit;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.DeviceBuffer;
+import dev.fusedrnn.Parameter;
+import dev.fusedrnn.Rnn;
 import dev.fusedrnn.RnnCall;
 import dev.fusedrnn.RnnConfig;
-import dev.fusedrnn.RnnLayer;
 import dev.fusedrnn.Stream;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -65,7 +66,7 @@ public final class RnnRun {
             .bias(bias)
             .dtype(dtype)
             .build();
-    RnnLayer layer = RnnLayer.create(device, config);
+    Rnn layer = Rnn.create(device, config);
     RnnCall call = layer.newCall(sizes.steps(), sizes.batch(), true);
     bindInputs(call);
     List<String> results = new ArrayList<>();
@@ -84,10 +85,10 @@ public final class RnnRun {
 
   private void bindInputs(RnnCall call) {
     input("x", call::x);
-    input("w_ih", call::weightIh);
-    input("w_hh", call::weightHh);
-    input("b_ih", call::biasIh);
-    input("b_hh", call::biasHh);
+    input("w_ih", b -> call.parameter(Parameter.WEIGHT_IH, 0, 0, b));
+    input("w_hh", b -> call.parameter(Parameter.WEIGHT_HH, 0, 0, b));
+    input("b_ih", b -> call.parameter(Parameter.BIAS_IH, 0, 0, b));
+    input("b_hh", b -> call.parameter(Parameter.BIAS_HH, 0, 0, b));
     input("h0", call::h0);
     input("c0", call::c0);
     input("dy", call::dy);
@@ -109,11 +110,11 @@ public final class RnnRun {
     if (lstm) {
       result("dc0", call::dc0, results);
     }
-    result("dw_ih", call::dWeightIh, results);
-    result("dw_hh", call::dWeightHh, results);
+    result("dw_ih", b -> call.gradient(Parameter.WEIGHT_IH, 0, 0, b), results);
+    result("dw_hh", b -> call.gradient(Parameter.WEIGHT_HH, 0, 0, b), results);
     if (sizes.parts().contains(RnnCase.Part.BIAS)) {
-      result("db_ih", call::dBiasIh, results);
-      result("db_hh", call::dBiasHh, results);
+      result("db_ih", b -> call.gradient(Parameter.BIAS_IH, 0, 0, b), results);
+      result("db_hh", b -> call.gradient(Parameter.BIAS_HH, 0, 0, b), results);
     }
     call.accumulate(sizes.parts().contains(RnnCase.Part.ACCUMULATE));
   }

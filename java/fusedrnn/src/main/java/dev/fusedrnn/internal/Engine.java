@@ -73,14 +73,14 @@ public interface Engine {
   /** Microseconds between two events. */
   int eventElapsed(long start, long end, double[] micros);
 
-  /** Memory needs of a recurrent call. */
-  int rnnBytes(Struct<Fields.Rnn> rnn, Struct<Fields.RnnSizes> sizes);
+  /** Memory needs of a call of a network. */
+  int netBytes(NetArguments net, Struct<Fields.RnnSizes> sizes);
 
-  /** A recurrent layer forward. */
-  int rnnForward(Struct<Fields.Rnn> rnn);
+  /** A network forward. */
+  int netForward(NetArguments net);
 
-  /** A recurrent layer backward. */
-  int rnnBackward(Struct<Fields.Rnn> rnn);
+  /** A network backward. */
+  int netBackward(NetArguments net);
 
   /** Bytes and chunks of a table of tensors: {@code answer[0]} and {@code answer[1]}. */
   int tableBytes(TensorTable tensors, long[] answer);

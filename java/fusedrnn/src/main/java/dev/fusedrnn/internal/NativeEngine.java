@@ -137,18 +137,18 @@ final class NativeEngine implements Engine {
   }
 
   @Override
-  public int rnnBytes(Struct<Fields.Rnn> rnn, Struct<Fields.RnnSizes> sizes) {
-    return Natives.frnn_rnn_bytes(backend, rnn.address(), sizes.address());
+  public int netBytes(NetArguments net, Struct<Fields.RnnSizes> sizes) {
+    return Natives.frnn_net_bytes(backend, net.address(), sizes.address());
   }
 
   @Override
-  public int rnnForward(Struct<Fields.Rnn> rnn) {
-    return Natives.frnn_rnn_forward(device, rnn.address());
+  public int netForward(NetArguments net) {
+    return Natives.frnn_net_forward(device, net.address());
   }
 
   @Override
-  public int rnnBackward(Struct<Fields.Rnn> rnn) {
-    return Natives.frnn_rnn_backward(device, rnn.address());
+  public int netBackward(NetArguments net) {
+    return Natives.frnn_net_backward(device, net.address());
   }
 
   @Override

@@ -78,12 +78,12 @@ final class Natives {
 
   static native int frnn_event_elapsed_us(long device, long start, long end, double[] micros);
 
-  static native int frnn_rnn_bytes(
-      String backend, @Cast("const frnn_rnn*") long rnn, @Cast("frnn_rnn_sizes*") long sizes);
+  static native int frnn_net_bytes(
+      String backend, @Cast("const frnn_net*") long net, @Cast("frnn_rnn_sizes*") long sizes);
 
-  static native int frnn_rnn_forward(long device, @Cast("const frnn_rnn*") long rnn);
+  static native int frnn_net_forward(long device, @Cast("const frnn_net*") long net);
 
-  static native int frnn_rnn_backward(long device, @Cast("const frnn_rnn*") long rnn);
+  static native int frnn_net_backward(long device, @Cast("const frnn_net*") long net);
 
   static native int frnn_table_bytes(
       @Cast("const frnn_tensors*") long tensors,

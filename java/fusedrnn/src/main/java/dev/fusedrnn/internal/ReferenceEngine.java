@@ -193,10 +193,10 @@ final class ReferenceEngine implements Engine {
   }
 
   @Override
-  public int rnnBytes(Struct<Fields.Rnn> rnn, Struct<Fields.RnnSizes> sizes) {
+  public int netBytes(NetArguments net, Struct<Fields.RnnSizes> sizes) {
     return run(
         () -> {
-          ReferenceOps.real(rnn.get(Fields.Rnn.DTYPE));
+          ReferenceOps.real(net.struct().get(Fields.Net.DTYPE));
           sizes.set(Fields.RnnSizes.RESERVE_BYTES, 0);
           sizes.set(Fields.RnnSizes.FORWARD_WORKSPACE_BYTES, 0);
           sizes.set(Fields.RnnSizes.BACKWARD_WORKSPACE_BYTES, 0);
@@ -204,13 +204,13 @@ final class ReferenceEngine implements Engine {
   }
 
   @Override
-  public int rnnForward(Struct<Fields.Rnn> rnn) {
-    return launch(() -> ops.rnnForward(rnn));
+  public int netForward(NetArguments net) {
+    return launch(() -> ops.netForward(net));
   }
 
   @Override
-  public int rnnBackward(Struct<Fields.Rnn> rnn) {
-    return launch(() -> ops.rnnBackward(rnn));
+  public int netBackward(NetArguments net) {
+    return launch(() -> ops.netBackward(net));
   }
 
   @Override

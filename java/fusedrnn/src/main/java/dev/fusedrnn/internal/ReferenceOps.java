@@ -1,6 +1,5 @@
 package dev.fusedrnn.internal;
 
-import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Status;
 import java.nio.ByteBuffer;
@@ -29,60 +28,18 @@ final class ReferenceOps {
 
   // ---- Recurrent ----
 
-  private ReferenceRnn recurrent(Struct<Fields.Rnn> rnn) {
-    DType dtype = real(rnn.get(Fields.Rnn.DTYPE));
-    ReferenceRnn.Sizes sizes =
-        new ReferenceRnn.Sizes(
-            Cell.values()[(int) rnn.get(Fields.Rnn.CELL)],
-            Math.toIntExact(rnn.get(Fields.Rnn.T)),
-            Math.toIntExact(rnn.get(Fields.Rnn.B)),
-            Math.toIntExact(rnn.get(Fields.Rnn.I)),
-            Math.toIntExact(rnn.get(Fields.Rnn.H)));
-    long rows = sizes.rows();
-    long states = (long) sizes.batch() * sizes.hidden();
-    ReferenceRnn.Parameters parameters =
-        new ReferenceRnn.Parameters(
-            memory.load(rnn.get(Fields.Rnn.W_IH), rows * sizes.input(), dtype),
-            memory.load(rnn.get(Fields.Rnn.W_HH), rows * sizes.hidden(), dtype),
-            memory.load(rnn.get(Fields.Rnn.B_IH), rows, dtype),
-            memory.load(rnn.get(Fields.Rnn.B_HH), rows, dtype));
-    long inputs = (long) sizes.steps() * sizes.batch() * sizes.input();
-    ReferenceRnn sequence =
-        new ReferenceRnn(
-            sizes,
-            parameters,
-            memory.load(rnn.get(Fields.Rnn.X), inputs, dtype),
-            memory.load(rnn.get(Fields.Rnn.H0), states, dtype),
-            memory.load(rnn.get(Fields.Rnn.C0), states, dtype));
-    sequence.forward();
-    return sequence;
-  }
-
-  void rnnForward(Struct<Fields.Rnn> rnn) {
-    ReferenceRnn sequence = recurrent(rnn);
-    DType dtype = real(rnn.get(Fields.Rnn.DTYPE));
-    memory.store(rnn.get(Fields.Rnn.Y), sequence.y(), dtype);
-    memory.store(rnn.get(Fields.Rnn.HT), sequence.hT(), dtype);
-    memory.store(rnn.get(Fields.Rnn.CT), sequence.cT(), dtype);
+  void netForward(NetArguments arguments) {
+    long flags = arguments.struct().get(Fields.Net.FLAGS);
+    ReferenceNet net = new ReferenceNet(memory, arguments, (flags & Flags.TRAINING) != 0);
+    net.forward();
+    net.storeForward();
   }
 
   /** Goes forward again, in double, rather than through what forward rounded. */
-  void rnnBackward(Struct<Fields.Rnn> rnn) {
-    ReferenceRnn sequence = recurrent(rnn);
-    DType dtype = real(rnn.get(Fields.Rnn.DTYPE));
-    long states = rnn.get(Fields.Rnn.B) * rnn.get(Fields.Rnn.H);
-    sequence.backward(
-        memory.load(rnn.get(Fields.Rnn.DY), rnn.get(Fields.Rnn.T) * states, dtype),
-        memory.load(rnn.get(Fields.Rnn.DHT), states, dtype),
-        memory.load(rnn.get(Fields.Rnn.DCT), states, dtype));
-    boolean add = (rnn.get(Fields.Rnn.FLAGS) & Flags.ACCUMULATE) != 0;
-    memory.store(rnn.get(Fields.Rnn.DX), sequence.dx(), dtype);
-    memory.store(rnn.get(Fields.Rnn.DH0), sequence.dh0(), dtype);
-    memory.store(rnn.get(Fields.Rnn.DC0), sequence.dc0(), dtype);
-    memory.store(rnn.get(Fields.Rnn.DW_IH), sequence.dwIh(), dtype, add);
-    memory.store(rnn.get(Fields.Rnn.DW_HH), sequence.dwHh(), dtype, add);
-    memory.store(rnn.get(Fields.Rnn.DB_IH), sequence.dbIh(), dtype, add);
-    memory.store(rnn.get(Fields.Rnn.DB_HH), sequence.dbHh(), dtype, add);
+  void netBackward(NetArguments arguments) {
+    ReferenceNet net = new ReferenceNet(memory, arguments, true);
+    net.forward();
+    net.backward();
   }
 
   // ---- Lists of tensors ----

@@ -1,338 +1,144 @@
 package dev.fusedrnn.internal;
 
-import dev.fusedrnn.Cell;
 import java.util.Arrays;
 
 /**
- * A recurrent layer over a sequence, forward and backward through time, in simple loops: the
- * oracle.
+ * One layer in one direction over a whole sequence, forward and backward through time: the oracle.
+ * Rows know nothing of each other, so each runs alone from its first step to its last. Arrays are
+ * those of {@code frnn_rnn}, time first.
  *
- * <p>For step t and row b, with W = w_ih, U = w_hh and s the logistic function:
- *
- * <pre>
- *   LSTM   i f o = s(W x + b + U h + c), g = tanh(.), c' = f c + i g, h' = o tanh(c')
- *   GRU    r z = s(.), n = tanh(Wn x + bn + r (Un h + cn)), h' = (1 - z) n + z h
- *   before r z = s(.), n = tanh(Wn x + bn + Un (r h) + cn), h' = (1 - z) n + z h
- *   RNN    h' = tanh(.) or max(0, .)
- * </pre>
- *
- * Backward, da is the gradient of W x + b and du that of U h + c. Arrays are those of {@code
- * fusedrnn.h}; h and c have T+1 slots, of which slot 0 is the initial state.
+ * <p>Zoneout (Krueger et al. 2017) follows the cell: in training an element keeps its old value
+ * with probability p, otherwise it becomes p old + (1 - p) new.
  */
 final class ReferenceRnn {
-  private final Cell cell;
-  private final int steps;
-  private final int batch;
-  private final int input;
-  private final int hidden;
-  private final int rows; // G*H
-  private final double[] wIh;
-  private final double[] wHh;
-  private final double[] bIh;
-  private final double[] bHh;
+  private final ReferenceLayer layer;
+  private final ReferenceCell cell;
+  private final ReferenceWeights gradients;
   private final double[] x;
-  private final double[] h; // [T+1, B, H]
-  private final double[] c; // [T+1, B, H]
-  private final double[] gate; // [T, B, G*H], after the activation
-  private final double[] candidate; // [T, B, H]: Un h + cn of a GRU
+  private final double[] y; // [T, B, W]
+  private final double[] hT;
+  private final double[] cT;
+  private final double[] dx;
+  private final double[] dh0;
+  private final double[] dc0;
+  private final ReferenceStep[][] steps; // by row and step
+  private final Mask zoneoutH;
+  private final Mask zoneoutC;
 
-  private double[] dx = {};
-  private double[] dh = {}; // [B, H]: of the state that the step in hand left, at last of h0
-  private double[] dc = {};
-  private double[] dwIh = {};
-  private double[] dwHh = {};
-  private double[] dbIh = {};
-  private double[] dbHh = {};
-
-  /** Sizes of a sequence. */
-  record Sizes(Cell cell, int steps, int batch, int input, int hidden) {
-    int rows() {
-      return cell.gates() * hidden;
-    }
-  }
-
-  /** Parameters of a layer; absent biases are zeros. */
-  record Parameters(double[] wIh, double[] wHh, double[] bIh, double[] bHh) {}
-
-  ReferenceRnn(Sizes sizes, Parameters parameters, double[] x, double[] h0, double[] c0) {
-    this.cell = sizes.cell();
-    this.steps = sizes.steps();
-    this.batch = sizes.batch();
-    this.input = sizes.input();
-    this.hidden = sizes.hidden();
-    this.rows = sizes.rows();
-    this.wIh = parameters.wIh();
-    this.wHh = parameters.wHh();
-    this.bIh = parameters.bIh();
-    this.bHh = parameters.bHh();
+  ReferenceRnn(
+      ReferenceLayer layer, ReferenceWeights weights, double[] x, double[] h0, double[] c0) {
+    this.layer = layer;
+    this.gradients = ReferenceWeights.zeros(layer);
+    this.cell = ReferenceCell.of(layer, weights, gradients);
     this.x = x;
-    int states = Math.multiplyExact(batch, hidden);
-    this.h = Arrays.copyOf(h0, Math.multiplyExact(steps + 1, states));
-    this.c = Arrays.copyOf(c0, h.length);
-    this.gate = new double[Math.multiplyExact(Math.multiplyExact(steps, batch), rows)];
-    this.candidate = new double[steps * states];
+    this.y = new double[layer.steps() * layer.batch() * layer.width()];
+    this.hT = h0.clone();
+    this.cT = c0.clone();
+    this.dx = new double[x.length];
+    this.dh0 = new double[h0.length];
+    this.dc0 = new double[c0.length];
+    this.steps = new ReferenceStep[layer.batch()][];
+    ReferenceLayer.Options options = layer.options();
+    this.zoneoutH = options.mask(options.zoneoutH(), layer.maskStream(), Mask.ZONEOUT_H);
+    this.zoneoutC = options.mask(options.zoneoutC(), layer.maskStream(), Mask.ZONEOUT_C);
   }
-
-  // ---- Forward ----
 
   void forward() {
-    for (int t = 0; t < steps; t++) {
-      for (int b = 0; b < batch; b++) {
-        switch (cell) {
-          case LSTM -> lstmForward(t, b);
-          case GRU -> gruForward(t, b);
-          case GRU_RESET_BEFORE -> gruBeforeForward(t, b);
-          case RNN_TANH, RNN_RELU -> rnnForward(t, b);
-        }
+    for (int b = 0; b < layer.batch(); b++) {
+      double[] h = row(hT, b, layer.width());
+      double[] c = row(cT, b, layer.hidden());
+      steps[b] = new ReferenceStep[layer.lengths()[b]];
+      for (int s = 0; s < steps[b].length; s++) {
+        int at = layer.time(s, b) * layer.batch() + b;
+        ReferenceStep step =
+            new ReferenceStep(layer, row(x, at, layer.input()), h, masked(h, b), c);
+        cell.forward(step);
+        h = zoneOut(step.hOld, step.h, zoneoutH, layer.options().zoneoutH(), at);
+        c = zoneOut(step.cOld, step.c, zoneoutC, layer.options().zoneoutC(), at);
+        put(h, y, at);
+        steps[b][s] = step;
       }
+      put(h, hT, b);
+      put(c, cT, b);
     }
   }
 
-  private void lstmForward(int t, int b) {
-    double[] a = inputProduct(t, b);
-    double[] u = recurrentProduct(t, b);
-    int at = gateAt(t, b);
-    for (int j = 0; j < hidden; j++) {
-      double i = sigmoid(a[j] + u[j]);
-      double f = sigmoid(a[hidden + j] + u[hidden + j]);
-      double g = Math.tanh(a[2 * hidden + j] + u[2 * hidden + j]);
-      double o = sigmoid(a[3 * hidden + j] + u[3 * hidden + j]);
-      double cNew = f * c[stateAt(t, b) + j] + i * g;
-      gate[at + j] = i;
-      gate[at + hidden + j] = f;
-      gate[at + 2 * hidden + j] = g;
-      gate[at + 3 * hidden + j] = o;
-      c[stateAt(t + 1, b) + j] = cNew;
-      h[stateAt(t + 1, b) + j] = o * Math.tanh(cNew);
-    }
-  }
-
-  private void gruForward(int t, int b) {
-    double[] a = inputProduct(t, b);
-    double[] u = recurrentProduct(t, b);
-    int at = gateAt(t, b);
-    for (int j = 0; j < hidden; j++) {
-      double r = sigmoid(a[j] + u[j]);
-      double z = sigmoid(a[hidden + j] + u[hidden + j]);
-      double n = Math.tanh(a[2 * hidden + j] + r * u[2 * hidden + j]);
-      candidate[stateAt(t, b) + j] = u[2 * hidden + j];
-      gruState(t, b, j, at, r, z, n);
-    }
-  }
-
-  private void gruBeforeForward(int t, int b) {
-    double[] a = inputProduct(t, b);
-    double[] u = recurrentProduct(t, b);
-    int at = gateAt(t, b);
-    for (int j = 0; j < hidden; j++) {
-      gate[at + j] = sigmoid(a[j] + u[j]);
-    }
-    for (int j = 0; j < hidden; j++) {
-      double un = bHh[2 * hidden + j];
-      for (int k = 0; k < hidden; k++) {
-        un += wHh[(2 * hidden + j) * hidden + k] * gate[at + k] * h[stateAt(t, b) + k];
-      }
-      double z = sigmoid(a[hidden + j] + u[hidden + j]);
-      double n = Math.tanh(a[2 * hidden + j] + un);
-      gruState(t, b, j, at, gate[at + j], z, n);
-    }
-  }
-
-  private void gruState(int t, int b, int j, int at, double r, double z, double n) {
-    gate[at + j] = r;
-    gate[at + hidden + j] = z;
-    gate[at + 2 * hidden + j] = n;
-    h[stateAt(t + 1, b) + j] = (1 - z) * n + z * h[stateAt(t, b) + j];
-  }
-
-  private void rnnForward(int t, int b) {
-    double[] a = inputProduct(t, b);
-    double[] u = recurrentProduct(t, b);
-    for (int j = 0; j < hidden; j++) {
-      double sum = a[j] + u[j];
-      // Math.max lets NaN through, as a comparison would not.
-      h[stateAt(t + 1, b) + j] = cell == Cell.RNN_TANH ? Math.tanh(sum) : Math.max(0, sum);
-    }
-  }
-
-  // ---- Backward ----
-
+  /** After forward; steps beyond a row's length read nothing of dy and leave dx at zero. */
   void backward(double[] dy, double[] dhT, double[] dcT) {
-    dx = new double[x.length];
-    dh = dhT.clone();
-    dc = dcT.clone();
-    dwIh = new double[wIh.length];
-    dwHh = new double[wHh.length];
-    dbIh = new double[rows];
-    dbHh = new double[rows];
-    for (int t = steps - 1; t >= 0; t--) {
-      for (int b = 0; b < batch; b++) {
-        for (int j = 0; j < hidden; j++) {
-          dh[b * hidden + j] += dy[stateAt(t, b) + j];
-        }
-        double[] da = new double[rows];
-        double[] du = new double[rows];
-        switch (cell) {
-          case LSTM -> lstmBackward(t, b, da, du);
-          case GRU -> gruBackward(t, b, da, du);
-          case GRU_RESET_BEFORE -> gruBeforeBackward(t, b, da, du);
-          case RNN_TANH, RNN_RELU -> rnnBackward(t, b, da, du);
-        }
-        backThroughInput(t, b, da);
-        backThroughState(t, b, du);
+    for (int b = 0; b < layer.batch(); b++) {
+      double[] dh = row(dhT, b, layer.width());
+      double[] dc = row(dcT, b, layer.hidden());
+      for (int s = steps[b].length - 1; s >= 0; s--) {
+        int at = layer.time(s, b) * layer.batch() + b;
+        ReferenceStep step = steps[b][s];
+        add(row(dy, at, layer.width()), dh);
+        step.dh = splitZoneOut(dh, step.dhOld, zoneoutH, at);
+        step.dc = splitZoneOut(dc, step.dcOld, zoneoutC, at);
+        cell.backward(step);
+        add(masked(step.dhSeen, b), step.dhOld);
+        dh = step.dhOld;
+        dc = step.dcOld;
+        put(step.dx, dx, at);
+      }
+      put(dh, dh0, b);
+      put(dc, dc0, b);
+    }
+  }
+
+  /** h as the recurrent product sees it; the same mask at every step. */
+  private double[] masked(double[] h, int b) {
+    Mask mask = layer.recurrentMask();
+    double[] out = new double[h.length];
+    Arrays.setAll(out, j -> mask.apply(h[j], (long) b * h.length + j));
+    return out;
+  }
+
+  private double[] zoneOut(double[] old, double[] fresh, Mask mask, double p, long at) {
+    double[] out = new double[old.length];
+    for (int j = 0; j < out.length; j++) {
+      if (layer.options().training()) {
+        out[j] = mask.drops(at * out.length + j) ? old[j] : fresh[j];
+      } else {
+        out[j] = p == 0 ? fresh[j] : p * old[j] + (1 - p) * fresh[j];
       }
     }
+    return out;
   }
 
-  private void lstmBackward(int t, int b, double[] da, double[] du) {
-    int at = gateAt(t, b);
-    for (int j = 0; j < hidden; j++) {
-      double i = gate[at + j];
-      double f = gate[at + hidden + j];
-      double g = gate[at + 2 * hidden + j];
-      double o = gate[at + 3 * hidden + j];
-      double tanhC = Math.tanh(c[stateAt(t + 1, b) + j]);
-      double dhNew = dh[b * hidden + j];
-      double dcNew = dc[b * hidden + j] + dhNew * o * (1 - tanhC * tanhC);
-      da[j] = dcNew * g * i * (1 - i);
-      da[hidden + j] = dcNew * c[stateAt(t, b) + j] * f * (1 - f);
-      da[2 * hidden + j] = dcNew * i * (1 - g * g);
-      da[3 * hidden + j] = dhNew * tanhC * o * (1 - o);
-      dc[b * hidden + j] = dcNew * f;
-      dh[b * hidden + j] = 0;
-    }
-    System.arraycopy(da, 0, du, 0, rows);
-  }
-
-  private void gruBackward(int t, int b, double[] da, double[] du) {
-    int at = gateAt(t, b);
-    for (int j = 0; j < hidden; j++) {
-      double r = gate[at + j];
-      double dn = gruCandidateAndUpdate(t, b, j, at, da);
-      da[j] = dn * candidate[stateAt(t, b) + j] * r * (1 - r);
-      du[j] = da[j];
-      du[hidden + j] = da[hidden + j];
-      du[2 * hidden + j] = dn * r;
-    }
-  }
-
-  private void gruBeforeBackward(int t, int b, double[] da, double[] du) {
-    int at = gateAt(t, b);
-    double[] dhOld = new double[hidden]; // through z and through r h
-    for (int j = 0; j < hidden; j++) {
-      du[2 * hidden + j] = gruCandidateAndUpdate(t, b, j, at, da);
-      du[hidden + j] = da[hidden + j];
-      dhOld[j] = dh[b * hidden + j];
-    }
-    for (int k = 0; k < hidden; k++) {
-      double drh = 0; // of r h, through Un
-      for (int j = 0; j < hidden; j++) {
-        drh += wHh[(2 * hidden + j) * hidden + k] * du[2 * hidden + j];
-      }
-      double r = gate[at + k];
-      da[k] = drh * h[stateAt(t, b) + k] * r * (1 - r);
-      du[k] = da[k];
-      dh[b * hidden + k] = dhOld[k] + drh * r;
-    }
-  }
-
-  /** Fills da of z and n, leaves dh with what goes straight to the old state; answers da of n. */
-  private double gruCandidateAndUpdate(int t, int b, int j, int at, double[] da) {
-    double z = gate[at + hidden + j];
-    double n = gate[at + 2 * hidden + j];
-    double dhNew = dh[b * hidden + j];
-    double dn = dhNew * (1 - z) * (1 - n * n);
-    da[hidden + j] = dhNew * (h[stateAt(t, b) + j] - n) * z * (1 - z);
-    da[2 * hidden + j] = dn;
-    dh[b * hidden + j] = dhNew * z;
-    return dn;
-  }
-
-  private void rnnBackward(int t, int b, double[] da, double[] du) {
-    for (int j = 0; j < hidden; j++) {
-      double hNew = h[stateAt(t + 1, b) + j];
-      double slope = cell == Cell.RNN_TANH ? 1 - hNew * hNew : hNew > 0 ? 1 : 0;
-      da[j] = dh[b * hidden + j] * slope;
-      du[j] = da[j];
-      dh[b * hidden + j] = 0;
-    }
-  }
-
-  private void backThroughInput(int t, int b, double[] da) {
-    int at = (t * batch + b) * input;
-    for (int row = 0; row < rows; row++) {
-      dbIh[row] += da[row];
-      for (int k = 0; k < input; k++) {
-        dwIh[row * input + k] += da[row] * x[at + k];
-        dx[at + k] += da[row] * wIh[row * input + k];
+  /** Sends a gradient to the old value where that was kept; answers what goes to the new one. */
+  private static double[] splitZoneOut(double[] d, double[] dOld, Mask mask, long at) {
+    double[] dNew = d.clone();
+    for (int j = 0; j < d.length; j++) {
+      if (mask.drops(at * d.length + j)) {
+        dOld[j] += d[j];
+        dNew[j] = 0;
       }
     }
+    return dNew;
   }
 
-  private void backThroughState(int t, int b, double[] du) {
-    // Of a GRU with reset before, the rows of n saw r h, and their share of dh is in it already.
-    int plainRows = cell == Cell.GRU_RESET_BEFORE ? 2 * hidden : rows;
-    for (int row = 0; row < rows; row++) {
-      dbHh[row] += du[row];
-      for (int k = 0; k < hidden; k++) {
-        double seen = h[stateAt(t, b) + k];
-        if (row < plainRows) {
-          dh[b * hidden + k] += du[row] * wHh[row * hidden + k];
-        } else {
-          seen *= gate[gateAt(t, b) + k];
-        }
-        dwHh[row * hidden + k] += du[row] * seen;
-      }
-    }
+  private static double[] row(double[] matrix, int row, int width) {
+    return Arrays.copyOfRange(matrix, row * width, (row + 1) * width);
   }
 
-  // ---- Shared ----
-
-  private int stateAt(int t, int b) {
-    return (t * batch + b) * hidden;
+  private static void put(double[] values, double[] matrix, int row) {
+    System.arraycopy(values, 0, matrix, row * values.length, values.length);
   }
 
-  private int gateAt(int t, int b) {
-    return (t * batch + b) * rows;
+  private static void add(double[] values, double[] sum) {
+    Arrays.setAll(sum, k -> sum[k] + values[k]);
   }
-
-  private double[] inputProduct(int t, int b) {
-    double[] a = bIh.clone();
-    int at = (t * batch + b) * input;
-    for (int row = 0; row < rows; row++) {
-      for (int k = 0; k < input; k++) {
-        a[row] += wIh[row * input + k] * x[at + k];
-      }
-    }
-    return a;
-  }
-
-  private double[] recurrentProduct(int t, int b) {
-    double[] u = bHh.clone();
-    for (int row = 0; row < rows; row++) {
-      for (int k = 0; k < hidden; k++) {
-        u[row] += wHh[row * hidden + k] * h[stateAt(t, b) + k];
-      }
-    }
-    return u;
-  }
-
-  private static double sigmoid(double v) {
-    return 1 / (1 + Math.exp(-v));
-  }
-
-  // ---- Results ----
 
   double[] y() {
-    return Arrays.copyOfRange(h, batch * hidden, h.length);
+    return y;
   }
 
   double[] hT() {
-    return Arrays.copyOfRange(h, steps * batch * hidden, h.length);
+    return hT;
   }
 
   double[] cT() {
-    return Arrays.copyOfRange(c, steps * batch * hidden, c.length);
+    return cT;
   }
 
   double[] dx() {
@@ -340,26 +146,14 @@ final class ReferenceRnn {
   }
 
   double[] dh0() {
-    return dh;
+    return dh0;
   }
 
   double[] dc0() {
-    return dc;
+    return dc0;
   }
 
-  double[] dwIh() {
-    return dwIh;
-  }
-
-  double[] dwHh() {
-    return dwHh;
-  }
-
-  double[] dbIh() {
-    return dbIh;
-  }
-
-  double[] dbHh() {
-    return dbHh;
+  ReferenceWeights gradients() {
+    return gradients;
   }
 }

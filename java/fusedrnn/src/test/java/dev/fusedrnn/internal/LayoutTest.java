@@ -47,10 +47,9 @@ class LayoutTest {
   @ParameterizedTest
   @ValueSource(
       classes = {
-        Fields.Rnn.class,
-        Fields.RnnSizes.class,
         Fields.Weights.class,
         Fields.Net.class,
+        Fields.RnnSizes.class,
         Fields.Tensors.class,
         Fields.ClipResult.class,
         Fields.Clip.class,

@@ -4,7 +4,7 @@ import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.DeviceBuffer;
-import dev.fusedrnn.RnnLayer;
+import dev.fusedrnn.Rnn;
 import dev.fusedrnn.RnnParameters;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -15,7 +15,7 @@ import java.util.SplittableRandom;
 /** The parameters of a character model, or their gradients, in device memory. All start at zero. */
 final class CharParameters implements AutoCloseable {
   private final CharShape shape;
-  private final List<RnnLayer> layers = new ArrayList<>();
+  private final List<Rnn> layers = new ArrayList<>();
   private final List<RnnParameters> recurrent = new ArrayList<>();
   private final DeviceBuffer embedding;
   private final DeviceBuffer outputWeight;
@@ -25,7 +25,7 @@ final class CharParameters implements AutoCloseable {
     this.shape = shape;
     int characters = shape.vocabulary().size();
     for (int k = 0; k < shape.layers(); k++) {
-      layers.add(RnnLayer.create(device, shape.layer(k)));
+      layers.add(Rnn.create(device, shape.layer(k)));
       recurrent.add(layers.get(k).newParameters());
     }
     embedding = device.allocate(DType.F32, characters, shape.input());
@@ -85,7 +85,7 @@ final class CharParameters implements AutoCloseable {
     return shape;
   }
 
-  RnnLayer layer(int k) {
+  Rnn layer(int k) {
     return layers.get(k);
   }
 

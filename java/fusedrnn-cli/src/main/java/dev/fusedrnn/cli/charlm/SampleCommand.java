@@ -77,7 +77,9 @@ public final class SampleCommand implements Callable<Integer> {
         Sampler sampler = new Sampler(device, parameters)) {
       Vocabulary vocabulary = parameters.shape().vocabulary();
       int[] beginning =
-          prime == null ? Sampler.beginning(vocabulary) : vocabulary.encode(prime, "--prime");
+          prime == null
+              ? new int[] {Math.max(0, vocabulary.id('\n'))}
+              : vocabulary.encode(prime, "--prime");
       String text = sampler.sample(beginning, length, temperature, seed);
       PrintWriter out = spec.commandLine().getOut();
       if (!json.toTerminal()) {

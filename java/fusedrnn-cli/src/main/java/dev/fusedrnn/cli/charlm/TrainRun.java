@@ -74,12 +74,14 @@ final class TrainRun {
     }
   }
 
-  /** Writes a sample, as the command sample does without a beginning of its own. */
+  /** Writes a sample. It begins where the text begins. */
   void finish(int length, double temperature) {
     if (length > 0 && !diverged) {
+      int[] prime = {corpus.train()[0]};
       try (Sampler sampler = new Sampler(device, parameters)) {
-        int[] beginning = Sampler.beginning(corpus.vocabulary());
-        sample = sampler.sample(beginning, length, temperature, settings.seed());
+        sample =
+            Character.toString(corpus.vocabulary().codePoint(prime[0]))
+                + sampler.sample(prime, length, temperature, settings.seed());
       }
     }
   }

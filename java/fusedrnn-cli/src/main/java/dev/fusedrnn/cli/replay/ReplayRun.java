@@ -3,9 +3,9 @@ package dev.fusedrnn.cli.replay;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.DeviceBuffer;
+import dev.fusedrnn.Rnn;
 import dev.fusedrnn.RnnCall;
 import dev.fusedrnn.RnnConfig;
-import dev.fusedrnn.RnnLayer;
 import dev.fusedrnn.RnnParameters;
 import dev.fusedrnn.RnnSequence;
 import dev.fusedrnn.cli.io.SafeTensor;
@@ -33,7 +33,7 @@ final class ReplayRun {
             .bias(spec.bias())
             .dtype(spec.dtype())
             .build();
-    RnnLayer layer = RnnLayer.create(device, config);
+    Rnn layer = Rnn.create(device, config);
     boolean backward = input.backward();
     try (RnnParameters parameters = layer.newParameters();
         RnnParameters gradients = layer.newGradients();

@@ -2,39 +2,41 @@ package dev.fusedrnn;
 
 import dev.fusedrnn.internal.Fields;
 import dev.fusedrnn.internal.Flags;
+import dev.fusedrnn.internal.NetArguments;
 import dev.fusedrnn.internal.Struct;
 import java.util.Objects;
 
 /**
- * One recurrent layer on a device: answers memory needs, makes parameters and calls, runs them. It
- * owns no memory itself. Equations are with each {@link Cell}; x is [T, B, I], y is [T, B, H].
+ * A recurrent network on a device, one layer or many in one direction or two: answers memory needs,
+ * makes parameters and calls, runs them. It owns no memory itself. Equations are with each {@link
+ * Cell}; x is [T, B, I], y is [T, B, D * W] with W the width of h.
  *
  * <p>Threads: may be shared; a {@link RnnCall} may not.
  */
-public final class RnnLayer {
+public final class Rnn {
   private final Device device;
   private final RnnConfig config;
 
-  private RnnLayer(Device device, RnnConfig config) {
+  private Rnn(Device device, RnnConfig config) {
     this.device = Objects.requireNonNull(device, "device");
     this.config = Objects.requireNonNull(config, "config");
   }
 
   /**
-   * Makes a layer.
+   * Makes a network.
    *
    * @param device where it runs
    * @param config what it computes
-   * @return the layer
+   * @return the network
    */
-  public static RnnLayer create(Device device, RnnConfig config) {
-    return new RnnLayer(device, config);
+  public static Rnn create(Device device, RnnConfig config) {
+    return new Rnn(device, config);
   }
 
   /**
    * The device.
    *
-   * @return where this layer runs
+   * @return where this network runs
    */
   public Device device() {
     return device;
@@ -43,7 +45,7 @@ public final class RnnLayer {
   /**
    * The configuration.
    *
-   * @return what this layer computes
+   * @return what this network computes
    */
   public RnnConfig config() {
     return config;
@@ -59,27 +61,47 @@ public final class RnnLayer {
    * @throws FusedRnnException where the backend does not serve this cell or type
    */
   public RnnSizes sizes(long steps, long batch, boolean training) {
-    Struct<Fields.Rnn> rnn = new Struct<>(Fields.Rnn.class);
-    fill(rnn, steps, batch, training);
+    Struct<Fields.Net> net = new Struct<>(Fields.Net.class);
+    fill(net, steps, batch, training);
+    return sizes(new NetArguments(net, entries()), "T=" + steps + " B=" + batch);
+  }
+
+  /** As above, for arguments that are filled. */
+  RnnSizes sizes(NetArguments arguments, String call) {
     Struct<Fields.RnnSizes> sizes = new Struct<>(Fields.RnnSizes.class);
-    device.check(
-        device.engine().rnnBytes(rnn, sizes),
-        "RnnLayer.sizes of " + config + " T=" + steps + " B=" + batch);
+    device.check(device.engine().netBytes(arguments, sizes), "Rnn.sizes of " + config + " " + call);
     return new RnnSizes(
         sizes.get(Fields.RnnSizes.RESERVE_BYTES),
         sizes.get(Fields.RnnSizes.FORWARD_WORKSPACE_BYTES),
         sizes.get(Fields.RnnSizes.BACKWARD_WORKSPACE_BYTES));
   }
 
-  /** Writes sizes and flags into a struct. */
-  void fill(Struct<Fields.Rnn> rnn, long steps, long batch, boolean training) {
-    rnn.set(Fields.Rnn.CELL, config.cell().ordinal());
-    rnn.set(Fields.Rnn.DTYPE, config.dtype().ordinal());
-    rnn.set(Fields.Rnn.FLAGS, training ? Flags.TRAINING : 0);
-    rnn.set(Fields.Rnn.T, Failures.atLeast(0, "steps", steps));
-    rnn.set(Fields.Rnn.B, Failures.atLeast(0, "batch", batch));
-    rnn.set(Fields.Rnn.I, config.inputSize());
-    rnn.set(Fields.Rnn.H, config.hiddenSize());
+  /** Layers times directions. */
+  int entries() {
+    return config.layers() * config.directions();
+  }
+
+  /** Writes sizes and settings into a struct. */
+  void fill(Struct<Fields.Net> net, long steps, long batch, boolean training) {
+    net.set(Fields.Net.CELL, config.cell().ordinal());
+    net.set(Fields.Net.DTYPE, config.dtype().ordinal());
+    net.set(
+        Fields.Net.FLAGS,
+        (training ? Flags.TRAINING : 0) | (config.batchFirst() ? Flags.BATCH_FIRST : 0));
+    net.set(Fields.Net.VARIANT, config.variant());
+    net.set(Fields.Net.T, Failures.atLeast(0, "steps", steps));
+    net.set(Fields.Net.B, Failures.atLeast(0, "batch", batch));
+    net.set(Fields.Net.I, config.inputSize());
+    net.set(Fields.Net.H, config.hiddenSize());
+    net.set(Fields.Net.P, config.projectionSize());
+    net.set(Fields.Net.L, config.layers());
+    net.set(Fields.Net.D, config.directions());
+    net.set(Fields.Net.RESIDUAL, config.residual() ? 1 : 0);
+    net.setDouble(Fields.Net.CELL_CLIP, config.cellClip());
+    net.setDouble(Fields.Net.DROPOUT, config.dropout());
+    net.setDouble(Fields.Net.RECURRENT_DROPOUT, config.recurrentDropout());
+    net.setDouble(Fields.Net.ZONEOUT_H, config.zoneoutHidden());
+    net.setDouble(Fields.Net.ZONEOUT_C, config.zoneoutCell());
   }
 
   /**
@@ -128,16 +150,16 @@ public final class RnnLayer {
    * Runs the sequence forward; enqueued. Writes y and, where bound, hT and cT (and the reserve, for
    * training), all {@code =}.
    *
-   * @param call a call of this layer
+   * @param call a call of this network
    * @param stream where to enqueue
    * @throws IllegalStateException where a needed buffer is absent or closed
    * @throws FusedRnnException where the backend refuses or fails
    */
   public void forward(RnnCall call, Stream stream) {
-    Arguments<Fields.Rnn> arguments = call.prepareForward(this, stream.handleFor(device));
-    int status = device.engine().rnnForward(arguments.struct());
+    NetArguments arguments = call.prepareForward(this, stream.handleFor(device));
+    int status = device.engine().netForward(arguments);
     if (status != 0) {
-      arguments.check(status, "RnnLayer.forward of " + call);
+      throw Failures.of(status, device, "Rnn.forward of " + call);
     }
   }
 
@@ -152,15 +174,15 @@ public final class RnnLayer {
    * @throws FusedRnnException where the backend refuses or fails
    */
   public void backward(RnnCall call, Stream stream) {
-    Arguments<Fields.Rnn> arguments = call.prepareBackward(this, stream.handleFor(device));
-    int status = device.engine().rnnBackward(arguments.struct());
+    NetArguments arguments = call.prepareBackward(this, stream.handleFor(device));
+    int status = device.engine().netBackward(arguments);
     if (status != 0) {
-      arguments.check(status, "RnnLayer.backward of " + call);
+      throw Failures.of(status, device, "Rnn.backward of " + call);
     }
   }
 
   @Override
   public String toString() {
-    return "RnnLayer " + config + " on " + device;
+    return "Rnn " + config + " on " + device;
   }
 }

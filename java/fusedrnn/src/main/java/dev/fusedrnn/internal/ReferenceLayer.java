@@ -1,0 +1,78 @@
+package dev.fusedrnn.internal;
+
+import dev.fusedrnn.Cell;
+
+/**
+ * Sizes and settings of one layer in one direction; the fields are those of {@code frnn_rnn}.
+ *
+ * @param cell the cell
+ * @param variant bits of {@link Variants}
+ * @param steps T
+ * @param batch B
+ * @param input I
+ * @param hidden H
+ * @param projection P, 0 for none
+ * @param reverse whether each row runs from its own last step to its first
+ * @param lengths live steps of each row, each from 0 to T
+ * @param options the rest
+ * @param maskStream sets apart the masks of layers and directions
+ */
+record ReferenceLayer(
+    Cell cell,
+    long variant,
+    int steps,
+    int batch,
+    int input,
+    int hidden,
+    int projection,
+    boolean reverse,
+    int[] lengths,
+    Options options,
+    int maskStream) {
+
+  /**
+   * Settings that all layers of a network share.
+   *
+   * @param training whether masks are drawn
+   * @param cellClip limit of c, 0 for none
+   * @param dropout between layers
+   * @param recurrentDropout of h where it enters the recurrent product
+   * @param zoneoutH of h
+   * @param zoneoutC of c
+   * @param seed of the masks
+   * @param offset of the masks
+   */
+  record Options(
+      boolean training,
+      double cellClip,
+      double dropout,
+      double recurrentDropout,
+      double zoneoutH,
+      double zoneoutC,
+      long seed,
+      long offset) {
+
+    Mask mask(double probability, int maskStream, int kind) {
+      return new Mask(training ? probability : 0, seed, offset, maskStream * 4 + kind);
+    }
+  }
+
+  /** Width of h: P, or H without a projection. */
+  int width() {
+    return projection > 0 ? projection : hidden;
+  }
+
+  /** Rows of the weights. */
+  int rows() {
+    return (cell == Cell.LSTM ? Variants.gates(variant) : cell.gates()) * hidden;
+  }
+
+  /** The time of a row's step. */
+  int time(int step, int row) {
+    return reverse ? lengths[row] - 1 - step : step;
+  }
+
+  Mask recurrentMask() {
+    return options.mask(options.recurrentDropout, maskStream, Mask.RECURRENT_DROPOUT);
+  }
+}
