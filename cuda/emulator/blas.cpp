@@ -7,10 +7,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "current.h"
 #include "gemm.h"
 #include "machine.h"
+#include "numbers.h"
 
 namespace frnn {
 
@@ -23,6 +25,7 @@ constexpr int kSuccess = 0;
 constexpr int kNotInitialized = 1;
 constexpr int kInvalidValue = 7;
 constexpr int kExecutionFailed = 13;
+constexpr int kNotSupported = 15;
 
 constexpr int kDevicePointers = 1;  // CUBLAS_POINTER_MODE_DEVICE
 constexpr int kConjugate = 2;       // CUBLAS_OP_C, for real matrices the same as T
@@ -107,56 +110,163 @@ bool legal(int transpose) {
   return transpose >= kBlasNoTranspose && transpose <= kConjugate;
 }
 
-// Bytes from the first to behind the last element of a column-major matrix.
-int64_t extent(int64_t rows, int64_t columns, int64_t ld) {
-  return rows == 0 || columns == 0 ? 0 : ((columns - 1) * ld + rows) * 4;
+int element_bytes(int type) {
+  return type == kBlasF32 ? 4 : (type == kBlasF16 || type == kBlasBf16) ? 2 : 0;
 }
 
-Status check_and_run(const machine::emulated::DeviceMemory& memory, const Gemm& g) {
-  const auto at = [](const float* p) { return reinterpret_cast<int64_t>(p); };
-  if (g.alpha != 0 && g.k != 0) {
-    const int64_t a = g.transpose_a ? extent(g.k, g.m, g.lda) : extent(g.m, g.k, g.lda);
-    const int64_t b = g.transpose_b ? extent(g.n, g.k, g.ldb) : extent(g.k, g.n, g.ldb);
-    FRNN_TRY(memory.check(at(g.a), a, "sgemm: A"));
-    FRNN_TRY(memory.check(at(g.b), b, "sgemm: B"));
+// A column-major matrix in device memory, as a caller names it.
+struct Matrix {
+  int64_t address;
+  int type;
+  int64_t rows;
+  int64_t columns;
+  int64_t ld;
+
+  bool legal() const { return element_bytes(type) != 0 && ld >= std::max<int64_t>(1, rows); }
+  Status check(const machine::emulated::DeviceMemory& memory, const char* what) const {
+    if (rows == 0 || columns == 0) return Status::success();
+    return memory.check(address, ((columns - 1) * ld + rows) * element_bytes(type), what);
   }
-  FRNN_TRY(memory.check(at(g.c), extent(g.m, g.n, g.ldc), "sgemm: C"));
+  int64_t index(int64_t i, int64_t j) const { return j * ld + i; }
+};
+
+float load(const Matrix& x, int64_t at) {
+  if (x.type == kBlasF32) return reinterpret_cast<const float*>(x.address)[at];
+  const uint16_t bits = reinterpret_cast<const uint16_t*>(x.address)[at];
+  return x.type == kBlasF16 ? machine::emulated::f16_to_float(bits)
+                            : machine::emulated::bf16_to_float(bits);
+}
+
+void store(const Matrix& x, int64_t at, float value) {
+  if (x.type == kBlasF32) {
+    reinterpret_cast<float*>(x.address)[at] = value;
+  } else {
+    reinterpret_cast<uint16_t*>(x.address)[at] = x.type == kBlasF16
+                                                     ? machine::emulated::float_to_f16(value)
+                                                     : machine::emulated::float_to_bf16(value);
+  }
+}
+
+// A dense copy in fp32, rounded to TF32 where asked.
+std::vector<float> widen(const Matrix& x, bool tf32) {
+  std::vector<float> copy(static_cast<size_t>(x.rows * x.columns));
+  float* to = copy.data();
+  for (int64_t j = 0; j < x.columns; ++j) {
+    for (int64_t i = 0; i < x.rows; ++i) {
+      const float value = load(x, x.index(i, j));
+      *to++ = tf32 && x.type == kBlasF32 ? machine::emulated::round_to_tf32(value) : value;
+    }
+  }
+  return copy;
+}
+
+// One product as it stands in a stream.
+struct Product {
+  bool transpose_a;
+  bool transpose_b;
+  int64_t k;
+  Matrix a;
+  Matrix b;
+  Matrix c;
+  bool tf32;
+  bool scalars_on_device;
+  const float* alpha_address;
+  const float* beta_address;
+  float alpha;
+  float beta;
+
+  Gemm gemm() const {
+    const auto at = [](const Matrix& x) { return reinterpret_cast<float*>(x.address); };
+    return {transpose_a, transpose_b, c.rows, c.columns, k,     alpha, at(a),
+            a.ld,        at(b),       b.ld,   beta,      at(c), c.ld};
+  }
+};
+
+void run_widened(const Product& p) {
+  const std::vector<float> a = widen(p.a, p.tf32), b = widen(p.b, p.tf32);
+  std::vector<float> c = p.beta == 0
+                             ? std::vector<float>(static_cast<size_t>(p.c.rows * p.c.columns))
+                             : widen(p.c, false);
+  Gemm g = p.gemm();
+  g.a = a.data();
+  g.lda = std::max<int64_t>(1, p.a.rows);
+  g.b = b.data();
+  g.ldb = std::max<int64_t>(1, p.b.rows);
+  g.c = c.data();
+  g.ldc = p.c.rows;
   run(g);
+  const float* from = c.data();
+  for (int64_t j = 0; j < p.c.columns; ++j) {
+    for (int64_t i = 0; i < p.c.rows; ++i)
+      store(p.c, p.c.index(i, j), *from++);
+  }
+}
+
+Status run_product(const machine::emulated::DeviceMemory& memory, Product p) {
+  if (p.scalars_on_device) {
+    FRNN_TRY(memory.check(reinterpret_cast<int64_t>(p.alpha_address), 4, "gemm: alpha"));
+    FRNN_TRY(memory.check(reinterpret_cast<int64_t>(p.beta_address), 4, "gemm: beta"));
+    p.alpha = *p.alpha_address;
+    p.beta = *p.beta_address;
+  }
+  if (p.alpha != 0) {
+    FRNN_TRY(p.a.check(memory, "gemm: A"));
+    FRNN_TRY(p.b.check(memory, "gemm: B"));
+  } else {
+    p.k = p.a.rows = p.a.columns = p.b.rows = p.b.columns = 0;  // they are not read
+  }
+  FRNN_TRY(p.c.check(memory, "gemm: C"));
+  const bool plain =
+      p.a.type == kBlasF32 && p.b.type == kBlasF32 && p.c.type == kBlasF32 && !p.tf32;
+  if (plain) {
+    run(p.gemm());
+  } else {
+    run_widened(p);
+  }
   return Status::success();
 }
 
-int sgemm(void* handle, int transpose_a, int transpose_b, int m, int n, int k, const float* alpha,
-          const float* a, int lda, const float* b, int ldb, const float* beta, float* c, int ldc) {
+int gemm_ex(void* handle, int transpose_a, int transpose_b, int m, int n, int k, const void* alpha,
+            const void* a, int a_type, int lda, const void* b, int b_type, int ldb,
+            const void* beta, void* c, int c_type, int ldc, int compute_type, int) {
   if (handle == nullptr) return kNotInitialized;
   if (!legal(transpose_a) || !legal(transpose_b) || m < 0 || n < 0 || k < 0 || alpha == nullptr ||
       beta == nullptr) {
     return kInvalidValue;
   }
-  const bool ta = transpose_a != kBlasNoTranspose;
-  const bool tb = transpose_b != kBlasNoTranspose;
-  if (lda < std::max(1, ta ? k : m) || ldb < std::max(1, tb ? n : k) || ldc < std::max(1, m)) {
-    return kInvalidValue;
-  }
+  if (compute_type != kBlasComputeF32 && compute_type != kBlasComputeTf32) return kNotSupported;
+  const auto matrix = [](const void* at, int type, bool transposed, int rows, int columns, int ld) {
+    return transposed ? Matrix{reinterpret_cast<int64_t>(at), type, columns, rows, ld}
+                      : Matrix{reinterpret_cast<int64_t>(at), type, rows, columns, ld};
+  };
+  const Handle* h = of(handle);
+  Product p = {};
+  p.transpose_a = transpose_a != kBlasNoTranspose;
+  p.transpose_b = transpose_b != kBlasNoTranspose;
+  p.k = k;
+  p.a = matrix(a, a_type, p.transpose_a, m, k, lda);
+  p.b = matrix(b, b_type, p.transpose_b, k, n, ldb);
+  p.c = matrix(c, c_type, false, m, n, ldc);
+  if (!p.a.legal() || !p.b.legal() || !p.c.legal()) return kInvalidValue;
   if (m == 0 || n == 0) return kSuccess;
-  Handle* h = of(handle);
-  Gemm g = {ta, tb, m, n, k, 0, a, lda, b, ldb, 0, c, ldc};
-  const bool on_device = h->pointer_mode == kDevicePointers;
-  if (!on_device) {
-    g.alpha = *alpha;
-    g.beta = *beta;
+  p.tf32 = compute_type == kBlasComputeTf32 || h->math_mode == kBlasTf32Math;
+  p.scalars_on_device = h->pointer_mode == kDevicePointers;
+  p.alpha_address = static_cast<const float*>(alpha);
+  p.beta_address = static_cast<const float*>(beta);
+  if (!p.scalars_on_device) {
+    p.alpha = *p.alpha_address;
+    p.beta = *p.beta_address;
   }
   machine::emulated::Machine* machine = h->machine;
-  const Status status = machine->enqueue(h->stream, [=]() mutable {
-    const auto& memory = machine->memory();
-    if (on_device) {
-      FRNN_TRY(memory.check(reinterpret_cast<int64_t>(alpha), 4, "sgemm: alpha"));
-      FRNN_TRY(memory.check(reinterpret_cast<int64_t>(beta), 4, "sgemm: beta"));
-      g.alpha = *alpha;
-      g.beta = *beta;
-    }
-    return check_and_run(memory, g);
-  });
+  const Status status =
+      machine->enqueue(h->stream, [=] { return run_product(machine->memory(), p); });
   return status.ok() ? kSuccess : kExecutionFailed;
+}
+
+int sgemm(void* handle, int transpose_a, int transpose_b, int m, int n, int k, const float* alpha,
+          const float* a, int lda, const float* b, int ldb, const float* beta, float* c, int ldc) {
+  return gemm_ex(handle, transpose_a, transpose_b, m, n, k, alpha, a, kBlasF32, lda, b, kBlasF32,
+                 ldb, beta, c, kBlasF32, ldc, kBlasComputeF32, kBlasAnyAlgorithm);
 }
 
 }  // namespace
@@ -174,6 +284,7 @@ Status open_blas(const std::string&, Blas* blas) {
   blas->get_pointer_mode = get_pointer_mode;
   blas->set_workspace = set_workspace;
   blas->sgemm = sgemm;
+  blas->gemm_ex = gemm_ex;
   return Status::success();
 }
 

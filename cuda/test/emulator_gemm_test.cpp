@@ -4,10 +4,12 @@
 
 #include <algorithm>
 
+#include "../emulator/numbers.h"
 #include "emulated_device.h"
 #include "host/blas.h"
 
 namespace m = frnn::machine;
+namespace e = frnn::machine::emulated;
 using frnn::Blas;
 using frnn::testing::EmulatedDevice;
 
@@ -78,6 +80,69 @@ void test_products() {
   FRNN_CHECK(blas.destroy(handle) == 0);
 }
 
+// 16-bit and TF32 factors with fp32 sums: against the double product of the rounded factors.
+void test_narrow_types() {
+  EmulatedDevice device;
+  const Blas blas = open_table();
+  FRNN_CHECK_OK(device->activate());
+  void* handle = nullptr;
+  FRNN_CHECK(blas.create(&handle) == 0);
+  constexpr int kM = 19, kN = 7, kK = 35;
+  frnn::testing::Random random(5);
+  const auto a = random.uniforms<float>(kM * kK, -1, 1), b = random.uniforms<float>(kK * kN, -1, 1);
+  const float one = 1, zero = 0;
+  const auto rounded = [](int type, float v) {
+    return type == frnn::kBlasBf16  ? e::bf16_to_float(e::float_to_bf16(v))
+           : type == frnn::kBlasF16 ? e::f16_to_float(e::float_to_f16(v))
+                                    : e::round_to_tf32(v);
+  };
+  for (int type : {frnn::kBlasBf16, frnn::kBlasF16, frnn::kBlasF32}) {
+    const auto narrow = [&](const std::vector<float>& values) -> const void* {
+      if (type == frnn::kBlasF32) return device.upload(values);
+      std::vector<uint16_t> bits;
+      for (float v : values)
+        bits.push_back(type == frnn::kBlasBf16 ? e::float_to_bf16(v) : e::float_to_f16(v));
+      return device.upload(bits);
+    };
+    float* wide = device.alloc<float>(kM * kN);
+    uint16_t* small = device.alloc<uint16_t>(kM * kN);
+    const void* const da = narrow(a);
+    const void* const db = narrow(b);
+    FRNN_CHECK(blas.gemm_ex(handle, 0, 0, kM, kN, kK, &one, da, type, kM, db, type, kK, &zero, wide,
+                            frnn::kBlasF32, kM, frnn::kBlasComputeTf32, -1) == 0);
+    FRNN_CHECK(blas.gemm_ex(handle, 0, 0, kM, kN, kK, &one, da, type, kM, db, type, kK, &zero,
+                            small, frnn::kBlasBf16, kM, frnn::kBlasComputeTf32, -1) == 0);
+    const std::vector<float> got = device.download(wide, kM * kN);
+    const std::vector<uint16_t> got_small = device.download(small, kM * kN);
+    for (int j = 0; j < kN; ++j) {
+      for (int i = 0; i < kM; ++i) {
+        double sum = 0;
+        for (int p = 0; p < kK; ++p) {
+          sum += double{rounded(type, a[p * kM + i])} * rounded(type, b[j * kK + p]);
+        }
+        FRNN_CHECK_NEAR(got[j * kM + i], sum, 1e-5);
+        FRNN_CHECK(got_small[j * kM + i] == e::float_to_bf16(got[j * kM + i]));
+      }
+    }
+  }
+  blas.destroy(handle);
+}
+
+void test_number_formats() {
+  FRNN_CHECK(e::float_to_f16(65519.0f) == 0x7bff && e::float_to_f16(65520.0f) == 0x7c00);
+  FRNN_CHECK(e::float_to_f16(0x1p-24f) == 1 && e::float_to_f16(-0x1p-25f) == 0x8000);
+  FRNN_CHECK(e::float_to_f16(1.0f + 0x1p-11f) == 0x3c00);            // a tie goes to even
+  FRNN_CHECK(e::float_to_bf16(1.0f + 0x1p-8f) == 0x3f80);            // likewise
+  FRNN_CHECK(e::round_to_tf32(1.0f + 0x1p-11f) == 1.0f + 0x1p-10f);  // a tie goes away from zero
+  for (int bits = 0; bits < 65536; ++bits) {
+    const uint16_t half = static_cast<uint16_t>(bits);
+    const float value = e::f16_to_float(half);
+    FRNN_CHECK(std::isnan(value) || e::float_to_f16(value) == half);
+    const float brain = e::bf16_to_float(half);
+    FRNN_CHECK(std::isnan(brain) || e::float_to_bf16(brain) == half);
+  }
+}
+
 void test_stream_order() {
   EmulatedDevice device;
   const Blas blas = open_table();
@@ -118,7 +183,7 @@ void test_wrong_calls() {
   float* c = device.alloc<float>(3);  // one too few
   const float zero = 0;
   FRNN_CHECK(blas.sgemm(handle, 0, 0, 4, 1, 3, &one, a, 4, b, 3, &zero, c, 4) == 0);
-  FRNN_CHECK_REPORT(device->synchronize(), "sgemm: C: 16 bytes",
+  FRNN_CHECK_REPORT(device->synchronize(), "gemm: C: 16 bytes",
                     "4 bytes past the allocation of 12 bytes");
   blas.destroy(handle);
 }
@@ -127,6 +192,8 @@ void test_wrong_calls() {
 
 int main() {
   test_products();
+  test_number_formats();
+  test_narrow_types();
   test_stream_order();
   test_wrong_calls();
   return frnn::testing::report();

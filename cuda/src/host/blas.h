@@ -13,11 +13,17 @@
 
 namespace frnn {
 
-constexpr int kBlasNoTranspose = 0;   // CUBLAS_OP_N
-constexpr int kBlasTranspose = 1;     // CUBLAS_OP_T
-constexpr int kBlasHostPointers = 0;  // CUBLAS_POINTER_MODE_HOST
-constexpr int kBlasDefaultMath = 0;   // CUBLAS_DEFAULT_MATH: fp32 products for fp32 data
-constexpr int kBlasTf32Math = 3;      // CUBLAS_TF32_TENSOR_OP_MATH
+constexpr int kBlasNoTranspose = 0;    // CUBLAS_OP_N
+constexpr int kBlasTranspose = 1;      // CUBLAS_OP_T
+constexpr int kBlasHostPointers = 0;   // CUBLAS_POINTER_MODE_HOST
+constexpr int kBlasDefaultMath = 0;    // CUBLAS_DEFAULT_MATH: fp32 products for fp32 data
+constexpr int kBlasTf32Math = 3;       // CUBLAS_TF32_TENSOR_OP_MATH
+constexpr int kBlasF32 = 0;            // CUDA_R_32F
+constexpr int kBlasF16 = 2;            // CUDA_R_16F
+constexpr int kBlasBf16 = 14;          // CUDA_R_16BF
+constexpr int kBlasComputeF32 = 68;    // CUBLAS_COMPUTE_32F: sums in fp32
+constexpr int kBlasComputeTf32 = 77;   // CUBLAS_COMPUTE_32F_FAST_TF32: fp32 factors become TF32
+constexpr int kBlasAnyAlgorithm = -1;  // CUBLAS_GEMM_DEFAULT
 
 // Each returns a cublasStatus_t: 0 is success. `stream` is a cudaStream_t.
 struct Blas {
@@ -38,6 +44,11 @@ struct Blas {
   int (*sgemm)(void* handle, int transpose_a, int transpose_b, int m, int n, int k,
                const float* alpha, const float* a, int lda, const float* b, int ldb,
                const float* beta, float* c, int ldc) = nullptr;
+  // The same with the type of each matrix named; `alpha` and `beta` are floats.
+  int (*gemm_ex)(void* handle, int transpose_a, int transpose_b, int m, int n, int k,
+                 const void* alpha, const void* a, int a_type, int lda, const void* b, int b_type,
+                 int ldb, const void* beta, void* c, int c_type, int ldc, int compute_type,
+                 int algorithm) = nullptr;
 };
 
 // Fills everything but `version` (which needs a handle). `path` names a library to open instead of

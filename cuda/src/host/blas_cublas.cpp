@@ -63,6 +63,7 @@ Status bind_all(void* library, Blas* blas) {
   need("cublasGetPointerMode_v2", &blas->get_pointer_mode);
   need("cublasSetWorkspace_v2", &blas->set_workspace);
   need("cublasSgemm_v2", &blas->sgemm);
+  need("cublasGemmEx", &blas->gemm_ex);
   if (missing == nullptr) return Status::success();
   return Status::fail(FRNN_UNAVAILABLE, format("%s has no function %s: cuBLAS 12 or 13 is needed",
                                                blas->path.c_str(), missing));
