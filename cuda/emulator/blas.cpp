@@ -12,7 +12,7 @@
 #include "current.h"
 #include "gemm.h"
 #include "machine.h"
-#include "numbers.h"
+#include "machine/numbers.h"
 
 namespace frnn {
 
@@ -130,20 +130,24 @@ struct Matrix {
   int64_t index(int64_t i, int64_t j) const { return j * ld + i; }
 };
 
+template <class E>
+E* elements(const Matrix& x) {
+  return reinterpret_cast<E*>(x.address);
+}
+
 float load(const Matrix& x, int64_t at) {
-  if (x.type == kBlasF32) return reinterpret_cast<const float*>(x.address)[at];
-  const uint16_t bits = reinterpret_cast<const uint16_t*>(x.address)[at];
-  return x.type == kBlasF16 ? machine::emulated::f16_to_float(bits)
-                            : machine::emulated::bf16_to_float(bits);
+  return x.type == kBlasF32   ? elements<const float>(x)[at]
+         : x.type == kBlasF16 ? machine::widen(elements<const machine::F16>(x)[at])
+                              : machine::widen(elements<const machine::Bf16>(x)[at]);
 }
 
 void store(const Matrix& x, int64_t at, float value) {
   if (x.type == kBlasF32) {
-    reinterpret_cast<float*>(x.address)[at] = value;
+    elements<float>(x)[at] = value;
+  } else if (x.type == kBlasF16) {
+    elements<machine::F16>(x)[at] = machine::narrow<machine::F16>(value);
   } else {
-    reinterpret_cast<uint16_t*>(x.address)[at] = x.type == kBlasF16
-                                                     ? machine::emulated::float_to_f16(value)
-                                                     : machine::emulated::float_to_bf16(value);
+    elements<machine::Bf16>(x)[at] = machine::narrow<machine::Bf16>(value);
   }
 }
 
@@ -154,7 +158,7 @@ std::vector<float> widen(const Matrix& x, bool tf32) {
   for (int64_t j = 0; j < x.columns; ++j) {
     for (int64_t i = 0; i < x.rows; ++i) {
       const float value = load(x, x.index(i, j));
-      *to++ = tf32 && x.type == kBlasF32 ? machine::emulated::round_to_tf32(value) : value;
+      *to++ = tf32 && x.type == kBlasF32 ? machine::round_to_tf32(value) : value;
     }
   }
   return copy;
