@@ -7,6 +7,7 @@
 #include "host/gpu_rnn.h"
 #include "kernels/column_sums.h"
 #include "kernels/rows.h"
+#include "kernels/sequence.h"
 #include "kernels/tables.h"
 
 namespace frnn {
@@ -72,6 +73,15 @@ Status GpuDevice::optimizer_step(const frnn_optimizer& o) {
   return frnn::optimizer_step(
       {*context_, o.stream}, {o.kind, reinterpret_cast<const void*>(o.table), o.chunks, rates_of(o),
                               clip_result(o.clip), (o.flags & FRNN_SKIP_NONFINITE) != 0});
+}
+
+Status GpuDevice::mask_add(const MaskAdd& what) {
+  FRNN_TRY(below_2_31("T * B", what.T * what.B));
+  const Mask mask =
+      what.p > 0 ? make_mask(what.p, what.seed, what.offset, what.mask_stream, kDropout) : Mask{};
+  return masked_sum({*context_, what.stream},
+                    {what.T, what.B, what.F, what.batch_first != 0, floats_at(what.a),
+                     optional_at(what.b, 0), floats_at(what.out), mask});
 }
 
 Status GpuDevice::linear_forward(const frnn_linear& linear) {

@@ -88,6 +88,83 @@ RnnBackwardWorkspace rnn_backward_workspace(const frnn_rnn& rnn) {
   return w;
 }
 
+bool is_family(const frnn_rnn& rnn) {
+  const bool shaped = (rnn.flags & (FRNN_REVERSE | FRNN_BATCH_FIRST)) != 0 || rnn.lengths != 0 ||
+                      (rnn.y_ld != 0 && rnn.y_ld != width_of(rnn.H, rnn.P));
+  const bool masked =
+      rnn.zoneout_h > 0 || rnn.zoneout_c > 0 || (rnn.recurrent_dropout > 0 && training(rnn));
+  return shaped || masked || rnn.variant != 0 || rnn.P != 0 || rnn.cell_clip > 0;
+}
+
+FamilyReserve family_reserve(const frnn_rnn& rnn) {
+  const int64_t units = rnn.T * rnn.B * rnn.H;
+  Carver carver;
+  FamilyReserve r{};
+  if (!training(rnn)) return r;
+  r.gates = carver.floats(units * gates_of(rnn.cell, rnn.variant));
+  if (rnn.cell == FRNN_LSTM) r.c_prev = carver.floats(units);
+  if (is_gru(rnn)) r.ah_n = carver.floats(units);
+  r.bytes = carver.bytes();
+  return r;
+}
+
+FamilyForwardWorkspace family_forward_workspace(const frnn_rnn& rnn) {
+  const int64_t units = rnn.B * rnn.H, state = rnn.B * width_of(rnn.H, rnn.P);
+  const int64_t gates = units * gates_of(rnn.cell, rnn.variant);
+  Carver carver;
+  FamilyForwardWorkspace w{};
+  if (!training(rnn)) w.gates = carver.floats(rnn.T * gates);
+  w.ah = carver.floats(gates);
+  w.h = carver.floats(state);
+  w.hin = training(rnn) && rnn.recurrent_dropout > 0 ? carver.floats(state) : w.h;
+  if (rnn.cell == FRNN_LSTM) w.c = carver.floats(units);
+  if (rnn.P > 0) {
+    w.m = carver.floats(units);
+    w.projected = carver.floats(state);
+  }
+  if (is_gru_before(rnn)) {
+    w.rh = carver.floats(units);
+    w.un = carver.floats(units);
+  }
+  w.blas_bytes = blas_workspace_bytes(rnn.T * gates);
+  w.blas = carve_blas(&carver, w.blas_bytes);
+  w.bytes = carver.bytes();
+  return w;
+}
+
+FamilyBackwardWorkspace family_backward_workspace(const frnn_rnn& rnn) {
+  const int64_t W = width_of(rnn.H, rnn.P), rows = rnn.T * rnn.B;
+  const int64_t columns = gates_of(rnn.cell, rnn.variant) * rnn.H;
+  const int64_t peepholes = peepholes_of(rnn.variant) * rnn.H;
+  const bool lengths = rnn.lengths != 0;
+  Carver carver;
+  FamilyBackwardWorkspace w{};
+  w.da = carver.floats(rows * columns);
+  if (is_gru(rnn)) w.dah = carver.floats(rows * columns);
+  if (lengths) w.da_step = carver.floats(rnn.B * columns);
+  w.dh = carver.floats(rnn.B * W);
+  w.dhin = carver.floats(rnn.B * W);
+  if (rnn.cell == FRNN_LSTM) w.dc = carver.floats(rnn.B * rnn.H);
+  w.hin = carver.floats(rows * W);
+  if (is_gru_before(rnn)) {
+    w.rh = carver.floats(rows * rnn.H);
+    w.drh = carver.floats(rnn.B * rnn.H);
+  }
+  if (rnn.P > 0) {
+    w.dprojected = carver.floats(rows * W);
+    if (lengths) w.dprojected_step = carver.floats(rnn.B * W);
+    w.dm = carver.floats(rnn.B * rnn.H);
+    w.m = carver.floats(rows * rnn.H);
+  }
+  if (peepholes > 0) w.dp = carver.floats(rows * peepholes);
+  if (lengths) w.x = carver.floats(rows * rnn.I);
+  w.partials = carver.floats(column_sum_partials(rows, columns));
+  w.blas_bytes = blas_workspace_bytes(rows * columns);
+  w.blas = carve_blas(&carver, w.blas_bytes);
+  w.bytes = carver.bytes();
+  return w;
+}
+
 LinearWorkspace linear_workspace(const frnn_linear& linear) {
   Carver carver;
   LinearWorkspace w{};
@@ -99,6 +176,10 @@ LinearWorkspace linear_workspace(const frnn_linear& linear) {
 }
 
 frnn_rnn_sizes gpu_rnn_sizes(const frnn_rnn& rnn) {
+  if (is_family(rnn)) {
+    return {family_reserve(rnn).bytes, family_forward_workspace(rnn).bytes,
+            family_backward_workspace(rnn).bytes};
+  }
   return {rnn_reserve(rnn).bytes, rnn_forward_workspace(rnn).bytes,
           rnn_backward_workspace(rnn).bytes};
 }

@@ -1,3 +1,4 @@
+#include "host/gpu_family.h"
 #include "host/gpu_layout.h"
 #include "host/gpu_rnn.h"
 #include "host/plan.h"
@@ -138,16 +139,18 @@ class Backward {
 
   Status input_gradient() {
     if (rnn_.dx == 0) return Status::success();
-    return blas_.multiply(rnn_.T * rnn_.B, rnn_.I, columns_, {da_, columns_},
-                          {floats_at(rnn_.w_ih), rnn_.I}, 0.0f, floats_at(rnn_.dx), rnn_.I);
+    return blas_.multiply(
+        rnn_.T * rnn_.B, rnn_.I, columns_, {da_, columns_}, {floats_at(rnn_.w_ih), rnn_.I},
+        (rnn_.flags & FRNN_ACCUMULATE_DX) != 0 ? 1.0f : 0.0f, floats_at(rnn_.dx), x_ld());
   }
 
+  int64_t x_ld() const { return rnn_.x_ld != 0 ? rnn_.x_ld : rnn_.I; }
   float beta() const { return (rnn_.flags & FRNN_ACCUMULATE) != 0 ? 1.0f : 0.0f; }
 
   Status input_weight_gradient() {
     if (rnn_.dw_ih == 0) return Status::success();
     return blas_.multiply(columns_, rnn_.I, rnn_.T * rnn_.B, {da_, columns_, true},
-                          {floats_at(rnn_.x), rnn_.I}, beta(), floats_at(rnn_.dw_ih), rnn_.I);
+                          {floats_at(rnn_.x), x_ld()}, beta(), floats_at(rnn_.dw_ih), rnn_.I);
   }
 
   // dw_hh[first : first + gates] = or += sum over t of dah_t^T h_{t-1}: the first step, whose state
@@ -207,7 +210,8 @@ Status gpu_rnn_backward(machine::Context& context, GpuBlas& blas, const frnn_rnn
   FRNN_TRY(gpu_rnn_fits(rnn));
   BlasSession session(blas, context);
   const Queue queue = {context, rnn.stream};
-  return Backward(rnn, queue, session).run();
+  return is_family(as_trained(rnn)) ? gpu_family_backward(queue, session, rnn)
+                                    : Backward(rnn, queue, session).run();
 }
 
 }  // namespace frnn

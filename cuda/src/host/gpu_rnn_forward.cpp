@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "host/gpu_family.h"
 #include "host/gpu_layout.h"
 #include "host/gpu_rnn.h"
 #include "host/plan.h"
@@ -52,9 +53,10 @@ class Forward {
 
   // gates[t, b, :] = W_ih x[t, b] for all steps of the chunk at once.
   Status input_product(int64_t begin, int64_t end, float* gates) {
-    const float* const x = floats_at(rnn_.x) + begin * rnn_.B * rnn_.I;
+    const int64_t x_ld = rnn_.x_ld != 0 ? rnn_.x_ld : rnn_.I;
+    const float* const x = floats_at(rnn_.x) + begin * rnn_.B * x_ld;
     const float* const w_ih = floats_at(rnn_.w_ih);
-    return blas_.multiply((end - begin) * rnn_.B, G_ * rnn_.H, rnn_.I, {x, rnn_.I},
+    return blas_.multiply((end - begin) * rnn_.B, G_ * rnn_.H, rnn_.I, {x, x_ld},
                           {w_ih, rnn_.I, true}, 0.0f, gates, G_ * rnn_.H);
   }
 
@@ -149,22 +151,24 @@ class Forward {
 Status gpu_rnn_fits(const frnn_rnn& rnn) {
   const int64_t limit = int64_t{1} << 31;
   const int64_t columns = gates_of(rnn.cell) * rnn.H;
-  if (rnn.T * rnn.B < limit && rnn.B * rnn.H < limit && columns < limit && rnn.I < limit) {
+  if (rnn.T * rnn.B < limit && rnn.B * rnn.H < limit && columns < limit && rnn.I < limit &&
+      rnn.T * columns < limit && rnn.x_ld < limit) {
     return Status::success();
   }
-  return Status::fail(
-      FRNN_UNSUPPORTED,
-      format("rnn: T * B, B * H, G * H and I must each be below 2^31 on a gpu, got T=%lld B=%lld "
-             "I=%lld H=%lld: cut the sequence or the batch",
-             static_cast<long long>(rnn.T), static_cast<long long>(rnn.B),
-             static_cast<long long>(rnn.I), static_cast<long long>(rnn.H)));
+  return Status::fail(FRNN_UNSUPPORTED,
+                      format("rnn: T * B, B * H, T * G * H, I and x_ld must each be below 2^31 on "
+                             "a gpu, got T=%lld B=%lld "
+                             "I=%lld H=%lld: cut the sequence or the batch",
+                             static_cast<long long>(rnn.T), static_cast<long long>(rnn.B),
+                             static_cast<long long>(rnn.I), static_cast<long long>(rnn.H)));
 }
 
 Status gpu_rnn_forward(machine::Context& context, GpuBlas& blas, const frnn_rnn& rnn) {
   FRNN_TRY(gpu_rnn_fits(rnn));
   BlasSession session(blas, context);
   const Queue queue = {context, rnn.stream};
-  return Forward(rnn, queue, session).run();
+  return is_family(rnn) ? gpu_family_forward(queue, session, rnn)
+                        : Forward(rnn, queue, session).run();
 }
 
 }  // namespace frnn

@@ -1,0 +1,135 @@
+// What the kernels of kernels/sequence.h share: which time a step is for a row, and how the state h
+// and its gradient pass a step. One thread owns one element (b, j) of a [B, width] tensor.
+
+#ifndef FUSEDRNN_SRC_KERNELS_SEQUENCE_STEPS_H_
+#define FUSEDRNN_SRC_KERNELS_SEQUENCE_STEPS_H_
+
+#include "kernels/sequence.h"
+#include "machine/device.h"
+
+namespace frnn {
+
+constexpr int kSequenceThreads = 128;
+
+struct Place {
+  int b, j;
+  int64_t state;  // offset of (b, j) in [B, width]
+  bool inside;
+};
+
+FRNN_DEVICE Place my_place(int B, int width) {
+  const unsigned index = static_cast<unsigned>(machine::block_index()) * kSequenceThreads +
+                         static_cast<unsigned>(machine::thread_index());
+  const unsigned b = index / static_cast<unsigned>(width);  // B * width < 2^31
+  const unsigned j = index - b * static_cast<unsigned>(width);
+  return {static_cast<int>(b), static_cast<int>(j), static_cast<int64_t>(index),
+          b < static_cast<unsigned>(B)};
+}
+
+struct Time {
+  bool live;
+  bool first;   // the row's first step: before it stands h0
+  int64_t row;  // of this time of the data; of a row that no longer lives: where zeros belong
+  int64_t row_before;  // of the step before
+  int64_t dense;       // t * B + b, whatever the layout: for masks
+};
+
+FRNN_DEVICE Time time_of(const Sequence& s, int b) {
+  int length = s.T;
+  if (s.lengths != nullptr) {
+    length = s.lengths[b];
+    length = length < 0 ? 0 : (length > s.T ? s.T : length);
+  }
+  const bool live = s.step < length;
+  const int64_t t = live && s.reverse ? length - 1 - s.step : s.step;
+  const int64_t before = s.reverse ? t + 1 : t - 1;
+  const int64_t B = s.B, T = s.T;
+  return {live, s.step == 0, s.batch_first ? b * T + t : t * B + b,
+          s.batch_first ? b * T + before : before * B + b, t * B + b};
+}
+
+// The new state after zoneout: in training a masked element stays what it was.
+FRNN_DEVICE float zoned(const Sequence& s, const Mask& mask, float keep, int64_t element, float old,
+                        float fresh) {
+  if (s.training) return mask.threshold != 0 && dropped(mask, element) ? old : fresh;
+  return keep == 0.0f ? fresh : keep * old + (1.0f - keep) * fresh;
+}
+
+// What of the gradient of the state goes to the new state and what to the old one.
+FRNN_DEVICE bool zoned_old(const Mask& mask, int64_t element) {
+  return mask.threshold != 0 && dropped(mask, element);
+}
+
+FRNN_DEVICE float masked(const Mask& mask, int64_t element, float value) {
+  if (mask.threshold == 0) return value;
+  return dropped(mask, element) ? 0.0f : value * mask.scale;
+}
+
+// Ends a forward step with the cell's h for this element: zoneout, y, the state.
+FRNN_DEVICE void end_step(const Sequence& s, const ForwardState& to, const Place& p,
+                          const Time& time, float fresh) {
+  float h = to.h[p.state];
+  if (time.live) h = zoned(s, s.zoneout_h, s.keep_h, time.dense * s.W + p.j, h, fresh);
+  to.y[time.row * s.y_ld + p.j] = time.live ? h : 0.0f;
+  if (to.h_last != nullptr) to.h_last[p.state] = h;
+  if (!time.live) return;
+  to.h[p.state] = h;
+  if (to.hin != to.h) to.hin[p.state] = masked(s.recurrent, p.state, h);
+}
+
+struct StateGradient {
+  float fresh;   // the gradient of the cell's h
+  float old;     // what zoneout passes by, of the state before
+  float h_prev;  // the state before
+  float hin;     // as the recurrent product saw it
+};
+
+// Begins a backward step: collects the gradient of h, splits it, and keeps hin for the weights'
+// gradient. Of a row that does not live only `old` is meant.
+FRNN_DEVICE StateGradient begin_step(const Sequence& s, const BackwardState& from, const Place& p,
+                                     const Time& time) {
+  float dh = from.dh_next != nullptr ? from.dh_next[p.state] : 0.0f;
+  if (from.dhin != nullptr) dh += masked(s.recurrent, p.state, from.dhin[p.state]);
+  const int64_t row = time.row * s.W + p.j;
+  if (!time.live) {
+    from.hin[row] = 0.0f;
+    return {0.0f, dh, 0.0f, 0.0f};
+  }
+  if (from.dy != nullptr) dh = from.dy[time.row * s.y_ld + p.j] + dh;
+  float h_prev = 0.0f;
+  if (!time.first) {
+    h_prev = from.y[time.row_before * s.y_ld + p.j];
+  } else if (from.h0 != nullptr) {
+    h_prev = from.h0[p.state];
+  }
+  const float hin = masked(s.recurrent, p.state, h_prev);
+  from.hin[row] = hin;
+  const bool old = zoned_old(s.zoneout_h, time.dense * s.W + p.j);
+  return {old ? 0.0f : dh, old ? dh : 0.0f, h_prev, hin};
+}
+
+// A gradient of preactivations: to its row, and to the step's own tensor where products need one.
+FRNN_DEVICE void store_gradient(float* rows, float* step, int64_t row, int b, int columns,
+                                int column, float value) {
+  rows[row * columns + column] = value;
+  if (step != nullptr) step[static_cast<int64_t>(b) * columns + column] = value;
+}
+
+template <typename Args>
+Status launch_sequence(const Queue& queue, const char* name, void (*kernel)(Args), int64_t elements,
+                       const Args& args) {
+  return queue.context.launch(name, kernel,
+                              {ceil_div(elements, kSequenceThreads), kSequenceThreads, 0, false},
+                              queue.stream, args);
+}
+
+inline int64_t state_elements(const Sequence& s) {
+  return static_cast<int64_t>(s.B) * s.W;
+}
+inline int64_t unit_elements(const Sequence& s) {
+  return static_cast<int64_t>(s.B) * s.H;
+}
+
+}  // namespace frnn
+
+#endif  // FUSEDRNN_SRC_KERNELS_SEQUENCE_STEPS_H_
