@@ -348,11 +348,11 @@ class BackendTest {
   @ParameterizedTest
   @MethodSource("backends")
   void tooLittleReserveOrWorkspace(Backend backend) {
-    try (Device device = Device.open(backend)) {
+    try (Device device = Device.open(backend);
+        DeviceBuffer small = device.allocate(DType.F32, 1)) {
       Rnn layer =
           Rnn.create(device, RnnConfig.builder(Cell.LSTM).inputSize(I).hiddenSize(H).build());
       RnnCall call = layer.newCall(T, B, true);
-      DeviceBuffer small = device.allocate(DType.F32, 1);
       if (backend == Backend.REFERENCE) {
         assertEquals(new RnnSizes(0, 0, 0), call.sizes());
         return;

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.function.DoubleSupplier;
@@ -22,6 +23,7 @@ class ReferenceOpsTest {
 
   private Device device;
   private Stream stream;
+  private final List<DeviceBuffer> open = new ArrayList<>();
 
   @BeforeEach
   void openDevice() {
@@ -31,20 +33,27 @@ class ReferenceOpsTest {
 
   @AfterEach
   void closeDevice() {
+    open.forEach(DeviceBuffer::close);
     device.close();
   }
 
+  private DeviceBuffer allocate(DType dtype, long... shape) {
+    DeviceBuffer buffer = device.allocate(dtype, shape);
+    open.add(buffer);
+    return buffer;
+  }
+
   private DeviceBuffer of(double... values) {
-    return device.allocate(DType.F64, values.length).write(values);
+    return allocate(DType.F64, values.length).write(values);
   }
 
   private DeviceBuffer random(long seed, long... shape) {
-    DeviceBuffer buffer = device.allocate(DType.F64, shape);
+    DeviceBuffer buffer = allocate(DType.F64, shape);
     return buffer.write(new Random(seed).doubles(buffer.length(), -1, 1).toArray());
   }
 
   private DeviceBuffer ints(int... values) {
-    return device.allocate(DType.I32, values.length).write(values);
+    return allocate(DType.I32, values.length).write(values);
   }
 
   /** sqrt(3^2 + 4^2 + 12^2) = 13; a limit of 6.5 halves, one of 13 leaves alone. */
@@ -166,10 +175,10 @@ class ReferenceOpsTest {
     DeviceBuffer w = random(2, 7, 5);
     DeviceBuffer b = random(3, 7);
     DeviceBuffer dy = random(4, 3, 7);
-    DeviceBuffer y = device.allocate(DType.F64, 3, 7);
-    DeviceBuffer dx = device.allocate(DType.F64, 3, 5);
-    DeviceBuffer dw = device.allocate(DType.F64, 7, 5);
-    DeviceBuffer db = device.allocate(DType.F64, 7);
+    DeviceBuffer y = allocate(DType.F64, 3, 7);
+    DeviceBuffer dx = allocate(DType.F64, 3, 5);
+    DeviceBuffer dw = allocate(DType.F64, 7, 5);
+    DeviceBuffer db = allocate(DType.F64, 7);
     try (Linear linear = Linear.create(device, DType.F64, 3, 5, 7)) {
       linear.x(x).w(w).b(b).y(y).dy(dy).dx(dx).dw(dw).db(db);
       linear.backward(stream);
@@ -191,8 +200,8 @@ class ReferenceOpsTest {
   @Test
   void embedding() {
     Embedding embedding = Embedding.create(device, DType.F64, 5, 3, 2);
-    DeviceBuffer y = device.allocate(DType.F64, 5, 2);
-    DeviceBuffer dtable = device.allocate(DType.F64, 3, 2);
+    DeviceBuffer y = allocate(DType.F64, 5, 2);
+    DeviceBuffer dtable = allocate(DType.F64, 3, 2);
     embedding.ids(ints(2, 0, 9, 2, -1)).table(of(1, 2, 3, 4, 5, 6)).y(y);
     embedding.dy(of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)).dtable(dtable);
     embedding.forward(stream);
@@ -213,7 +222,7 @@ class ReferenceOpsTest {
     double ln2 = Math.log(2);
     double ln5 = Math.log(5);
     DeviceBuffer logits = of(0, ln2, ln5, 1, 2, 3, 1000, 1000 + ln2, 1000 + ln5);
-    DeviceBuffer dlogits = device.allocate(DType.F64, 3, 3);
+    DeviceBuffer dlogits = allocate(DType.F64, 3, 3);
     try (SoftmaxCrossEntropy loss = SoftmaxCrossEntropy.create(device, DType.F64, 3, 3)) {
       loss.logits(logits).targets(ints(1, -100, 2)).dlogits(dlogits).scale(0.5).run(stream);
       LossResult result = loss.read();
@@ -232,11 +241,11 @@ class ReferenceOpsTest {
   @Test
   void lossGradientIsTheDifferenceQuotient() {
     DeviceBuffer logits = random(5, 3, 7);
-    DeviceBuffer dlogits = device.allocate(DType.F64, 3, 7);
+    DeviceBuffer dlogits = allocate(DType.F64, 3, 7);
     try (SoftmaxCrossEntropy loss = SoftmaxCrossEntropy.create(device, DType.F64, 3, 7)) {
       loss.logits(logits).targets(ints(0, 6, 3)).dlogits(dlogits).run(stream);
       double[] gradient = dlogits.readDoubles();
-      DeviceBuffer kept = device.allocate(DType.F64, 3, 7).write(gradient);
+      DeviceBuffer kept = allocate(DType.F64, 3, 7).write(gradient);
       assertGradient(
           "logits",
           logits,

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -18,6 +19,7 @@ import org.junit.jupiter.api.function.Executable;
 class RefusalTest {
   private Device device;
   private Rnn layer;
+  private final List<AutoCloseable> open = new ArrayList<>();
 
   @BeforeEach
   void openDevice() {
@@ -26,7 +28,12 @@ class RefusalTest {
   }
 
   @AfterEach
-  void closeDevice() {
+  void closeDevice() throws Exception {
+    for (AutoCloseable each : open) {
+      if (!device.isClosed()) {
+        each.close();
+      }
+    }
     device.close();
   }
 
@@ -43,7 +50,12 @@ class RefusalTest {
   }
 
   private DeviceBuffer f32(long... shape) {
-    return device.allocate(DType.F32, shape);
+    return closeLater(device.allocate(DType.F32, shape));
+  }
+
+  private <C extends AutoCloseable> C closeLater(C resource) {
+    open.add(resource);
+    return resource;
   }
 
   @Test
@@ -74,7 +86,7 @@ class RefusalTest {
   @Test
   void wrongType() {
     RnnCall call = layer.newCall(5, 4, true);
-    DeviceBuffer doubles = device.allocate(DType.F64, 5, 4, 256);
+    DeviceBuffer doubles = closeLater(device.allocate(DType.F64, 5, 4, 256));
     refused("x: expected f32, got f64", () -> call.x(doubles));
     Embedding embedding = Embedding.create(device, DType.F32, 3, 4, 5);
     refused("ids: expected i32, got f32", () -> embedding.ids(f32(3)));
@@ -130,7 +142,7 @@ class RefusalTest {
     Stream stream = device.defaultStream();
     refusedState(
         "weight_ih_l0: not set, but this call needs it", () -> layer.forward(call, stream));
-    call.parameters(layer.newParameters());
+    call.parameters(closeLater(layer.newParameters()));
     refusedState("x: not set, but this call needs it", () -> layer.forward(call, stream));
     call.x(f32(5, 4, 256));
     refusedState("y: not set, but this call needs it", () -> layer.backward(call, stream));
@@ -194,9 +206,9 @@ class RefusalTest {
 
   @Test
   void anotherDevice() {
-    try (Device other = Device.open(Backend.REFERENCE)) {
+    try (Device other = Device.open(Backend.REFERENCE);
+        DeviceBuffer foreign = other.allocate(DType.F32, 5, 4, 256)) {
       RnnCall call = layer.newCall(5, 4, true);
-      DeviceBuffer foreign = other.allocate(DType.F32, 5, 4, 256);
       assertTrue(
           assertThrows(IllegalArgumentException.class, () -> call.x(foreign))
               .getMessage()
@@ -220,7 +232,7 @@ class RefusalTest {
         "list 0 tensor 0: expected f64, got f32",
         () -> TensorList.of(device, DType.F64, List.of(two)));
     refused("lists: expected 1 to 4, got 0", () -> TensorList.of(device, DType.F32, List.of()));
-    TensorList list = TensorList.of(device, DType.F32, List.of(two));
+    TensorList list = closeLater(TensorList.of(device, DType.F32, List.of(two)));
     refused("maxNorm: expected above 0, got 0.0", () -> GlobalNormClip.create(list, 0, 0));
     refused("maxNorm: expected above 0, got NaN", () -> GlobalNormClip.create(list, 0, Double.NaN));
     refused("list: expected 0 to 0, got 1", () -> GlobalNormClip.create(list, 1, 1));
@@ -229,7 +241,72 @@ class RefusalTest {
         () -> Optimizer.create(Optimizer.Kind.ADAM, List.of(), List.of()));
     refused(
         "learningRate: expected at least 0, got NaN",
-        () -> Optimizer.create(Optimizer.Kind.ADAM, two, two).learningRate(Double.NaN));
+        () -> closeLater(Optimizer.create(Optimizer.Kind.ADAM, two, two)).learningRate(Double.NaN));
+  }
+
+  @Test
+  void combinationsThatMakeNoSense() {
+    RnnConfigBuilder gru = RnnConfig.builder(Cell.GRU).inputSize(3).hiddenSize(4);
+    refused(
+        "projectionSize: expected none for gru; only lstm has it",
+        () -> gru.projectionSize(2).build());
+    refused(
+        "peephole: expected none for gru; only lstm has it",
+        () -> gru.projectionSize(0).peephole(true).build());
+    refused(
+        "cellClip: expected none for gru; only lstm has it",
+        () -> gru.peephole(false).cellClip(1).build());
+    refused(
+        "zoneoutCell: expected none for gru; only lstm has it",
+        () -> gru.cellClip(0).zoneoutCell(0.1).build());
+    RnnConfigBuilder lstm = RnnConfig.builder(Cell.LSTM).inputSize(3).hiddenSize(4);
+    refused(
+        "projectionSize: expected 1 to 3, or 0 for none, got 4",
+        () -> lstm.projectionSize(4).build());
+    refused(
+        "coupledForget: sets the input gate from the forget gate, so neither can be left out; got"
+            + " without [INPUT]",
+        () -> lstm.projectionSize(0).coupledForget(true).without(Gate.INPUT).build());
+  }
+
+  @Test
+  void regularisationOutOfRange() {
+    RnnConfigBuilder gru = RnnConfig.builder(Cell.GRU).inputSize(3).hiddenSize(4);
+    refused("dropout: expected 0 to below 1, got 1.0", () -> gru.dropout(1).build());
+    refused(
+        "recurrentDropout: expected 0 to below 1, got -0.1",
+        () -> gru.dropout(0).recurrentDropout(-0.1).build());
+    refused(
+        "zoneoutHidden: expected 0 to below 1, got NaN",
+        () -> gru.recurrentDropout(0).zoneoutHidden(Double.NaN).build());
+    refused("layers: expected at least 1, got 0", () -> gru.zoneoutHidden(0).layers(0).build());
+    refused(
+        "cellClip: expected above 0, or 0 for none, got -1.0",
+        () -> RnnConfig.builder(Cell.LSTM).inputSize(3).hiddenSize(4).cellClip(-1).build());
+  }
+
+  @Test
+  void lengthsThatDoNotFit() {
+    RnnSequence sequence = closeLater(layer.newSequence(5, 3, false));
+    refused("lengths: expected 3 rows, got 2", () -> sequence.lengths(1, 2));
+    refused("lengths[1]: expected 0 to 5, got 6", () -> sequence.lengths(1, 6, 2));
+    refused("lengths[2]: expected 0 to 5, got -1", () -> sequence.lengths(1, 5, -1));
+    assertThrows(
+        IndexOutOfBoundsException.class, () -> sequence.resetRow(3, device.defaultStream()));
+  }
+
+  @Test
+  void parametersThatAreNotThere() {
+    RnnCall call = layer.newCall(5, 4, true);
+    refused(
+        "layer: expected 0 to 0, got 1",
+        () -> call.parameter(Parameter.WEIGHT_IH, 1, 0, f32(128, 256)));
+    refused(
+        "direction: expected 0 to 0, got 1",
+        () -> call.gradient(Parameter.WEIGHT_IH, 0, 1, f32(128, 256)));
+    refused(
+        "weight_hr_l0: expected none for lstm(I=256, H=32, f32)",
+        () -> call.parameter(Parameter.WEIGHT_HR, 0, 0, f32(8, 32)));
   }
 
   @Test
