@@ -156,7 +156,9 @@ Status check_rnn_shape(const frnn_rnn& rnn) {
                           static_cast<Wide>(rnn.cell)));
   }
   FRNN_TRY(check_dtype("rnn.dtype", rnn.dtype));
-  FRNN_TRY(check_flags("rnn.flags", rnn.flags, FRNN_TRAINING | FRNN_ACCUMULATE | FRNN_ALLOW_TF32));
+  FRNN_TRY(check_flags("rnn.flags", rnn.flags,
+                       FRNN_TRAINING | FRNN_ACCUMULATE | FRNN_ALLOW_TF32 | FRNN_REVERSE |
+                           FRNN_BATCH_FIRST | FRNN_ACCUMULATE_DX));
   FRNN_TRY(at_least("rnn.T", rnn.T, 0));
   FRNN_TRY(at_least("rnn.B", rnn.B, 0));
   FRNN_TRY(at_least("rnn.I", rnn.I, 1));

@@ -26,6 +26,13 @@ public final class JsonOption {
     return file != null && JsonFiles.isTerminal(file);
   }
 
+  /**
+   * @return the file, or null where none was asked for
+   */
+  public @Nullable Path file() {
+    return file;
+  }
+
   /** Refuses a file that could not be written later. */
   public void requireWritable() {
     if (!toTerminal()) {

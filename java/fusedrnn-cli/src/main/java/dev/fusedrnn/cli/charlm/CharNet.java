@@ -102,6 +102,17 @@ final class CharNet implements AutoCloseable {
     }
   }
 
+  /** Starts one row of the batch from an empty past. */
+  void zeroState(int row) {
+    long hidden = parameters.shape().hidden();
+    for (RnnSequence layer : layers) {
+      layer.h0().slice(row * hidden, hidden).zero(stream);
+      if (parameters.shape().cell().hasCellState()) {
+        layer.c0().slice(row * hidden, hidden).zero(stream);
+      }
+    }
+  }
+
   /** Makes the state after the last window the state before the next. */
   void carryState() {
     for (RnnSequence layer : layers) {

@@ -77,9 +77,7 @@ public final class SampleCommand implements Callable<Integer> {
         Sampler sampler = new Sampler(device, parameters)) {
       Vocabulary vocabulary = parameters.shape().vocabulary();
       int[] beginning =
-          prime == null
-              ? new int[] {Math.max(0, vocabulary.id('\n'))}
-              : vocabulary.encode(prime, "--prime");
+          prime == null ? Sampler.beginning(vocabulary) : vocabulary.encode(prime, "--prime");
       String text = sampler.sample(beginning, length, temperature, seed);
       PrintWriter out = spec.commandLine().getOut();
       if (!json.toTerminal()) {

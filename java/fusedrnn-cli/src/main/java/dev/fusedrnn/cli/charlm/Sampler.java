@@ -3,6 +3,7 @@ package dev.fusedrnn.cli.charlm;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.DeviceBuffer;
+import dev.fusedrnn.cli.text.Vocabulary;
 import java.util.SplittableRandom;
 
 /** Writes text one character at a time: each is drawn from what the model says of the next. */
@@ -19,6 +20,15 @@ final class Sampler implements AutoCloseable {
     this.id = device.allocate(DType.I32, 1);
     this.scores = new float[parameters.shape().vocabulary().size()];
     this.weights = new double[scores.length];
+  }
+
+  /**
+   * What to read first where nobody says: a line end, for what follows one may begin a text.
+   *
+   * @return one id
+   */
+  static int[] beginning(Vocabulary vocabulary) {
+    return new int[] {Math.max(0, vocabulary.id('\n'))};
   }
 
   /**

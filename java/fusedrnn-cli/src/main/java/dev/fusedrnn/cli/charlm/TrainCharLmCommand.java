@@ -133,6 +133,9 @@ public final class TrainCharLmCommand implements Callable<Integer> {
             number(results, "valid_loss"),
             number(results, "perplexity"),
             results.path("chars_per_second").doubleValue()));
+    if (json.file() != null) {
+      say("wrote " + json.file());
+    }
     if (sampleLength > 0) {
       say("\n" + run.sample());
     }

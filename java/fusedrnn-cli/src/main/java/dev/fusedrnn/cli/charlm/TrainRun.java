@@ -74,14 +74,12 @@ final class TrainRun {
     }
   }
 
-  /** Writes a sample. It begins where the text begins. */
+  /** Writes a sample, as the command sample does without a beginning of its own. */
   void finish(int length, double temperature) {
     if (length > 0 && !diverged) {
-      int[] prime = {corpus.train()[0]};
       try (Sampler sampler = new Sampler(device, parameters)) {
-        sample =
-            Character.toString(corpus.vocabulary().codePoint(prime[0]))
-                + sampler.sample(prime, length, temperature, settings.seed());
+        int[] beginning = Sampler.beginning(corpus.vocabulary());
+        sample = sampler.sample(beginning, length, temperature, settings.seed());
       }
     }
   }

@@ -103,6 +103,9 @@ final class Trainer implements AutoCloseable {
       net.zeroState();
     } else {
       net.carryState();
+      // One lane after another starts afresh, so that the model knows the beginning of a text: an
+      // empty past would else be a state that it has never seen, and a sample would start there.
+      net.zeroState(step % settings.batch());
     }
     net.forward(slot(ids, k));
     losses.get(k).scale(1.0 / rows).run(device.defaultStream());

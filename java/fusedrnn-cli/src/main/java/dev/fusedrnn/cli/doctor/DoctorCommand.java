@@ -53,7 +53,7 @@ public final class DoctorCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     json.write(root, out);
     if (!json.toTerminal()) {
-      print(out, root);
+      DoctorReport.print(out, root);
     }
     if (backend.isNamed()) {
       // One that was asked for and is not there is an error, as in every command.
@@ -91,43 +91,5 @@ public final class DoctorCommand implements Callable<Integer> {
       }
     }
     return list;
-  }
-
-  private static void print(PrintWriter out, ObjectNode root) {
-    root.path("machine").properties().forEach(f -> line(out, f.getKey(), f.getValue()));
-    JsonNode library = root.path("native_library");
-    if (library.path("loaded").booleanValue()) {
-      line(out, "native library", library.path("path"));
-      line(out, "  its build", library.path("build"));
-    } else {
-      line(out, "native library", library.path("reason"));
-    }
-    JsonNode module = root.path("driver").path("kernel_module");
-    out.printf("%-16s %s%n", "NVIDIA driver", module.isNull() ? "none" : module.textValue());
-    line(out, "  libcuda", root.path("driver").path("libcuda"));
-    line(out, "cuBLAS", root.path("cublas"));
-    out.println();
-    for (JsonNode backend : root.path("backends")) {
-      boolean works = backend.path("available").booleanValue();
-      out.printf(
-          "%-16s %s%n", backend.path("backend").textValue(), works ? "works" : "does not work");
-      line(out, "", works ? backend.path("device") : backend.path("reason"));
-    }
-    out.println();
-    for (JsonNode test : root.path("self_test")) {
-      out.printf(
-          "self-test on %-10s %d passed, %d failed %s%n",
-          test.path("backend").textValue(),
-          test.path("passed").intValue(),
-          test.path("failed").intValue(),
-          test.path("failure").textValue());
-    }
-    out.flush();
-  }
-
-  private static void line(PrintWriter out, String name, JsonNode value) {
-    String text = value.isTextual() ? value.textValue() : value.toString();
-    boolean none = value.isArray() && value.isEmpty();
-    out.printf("%-16s %s%n", name, none ? "not found" : text);
   }
 }

@@ -70,7 +70,7 @@ class TrainCharLmTest {
     assertEquals(150, root.path("history").size());
     assertEquals(
         uniform, root.path("history").get(0).path("loss").doubleValue(), 0.5, "first loss");
-    assertEquals(21, root.path("sample").textValue().length());
+    assertEquals(20, root.path("sample").textValue().length());
     assertTrue(run.out().contains("step 150 of 150: loss"), run.out());
     assertTrue(run.out().contains("nats a character, perplexity"), run.out());
   }
@@ -120,26 +120,11 @@ class TrainCharLmTest {
   void aSavedModelGoesOnAsItWouldHave() throws IOException {
     Path model = folder.resolve("m.safetensors");
     Path json = folder.resolve("o.json");
-    Path text = Texts.write(folder, Texts.KOREAN);
+    Texts.write(folder, Texts.KOREAN);
     train("reference", "--save", model, "--json", json, "--steps", 40).ok();
     String sample = CliRun.json(json).path("sample").textValue();
-    String start = Files.readString(text).substring(0, 1);
     CliRun again =
-        CliRun.of(
-                "sample",
-                "--load",
-                model,
-                "--length",
-                20,
-                "--prime",
-                start,
-                "--temperature",
-                "0.8",
-                "--seed",
-                1,
-                "--backend",
-                "reference")
-            .ok();
+        CliRun.of("sample", "--load", model, "--length", 20, "--backend", "reference").ok();
     assertEquals(sample + "\n", again.out());
     assertTrue(
         sample
