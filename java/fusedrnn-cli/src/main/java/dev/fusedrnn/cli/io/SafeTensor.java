@@ -39,6 +39,17 @@ public final class SafeTensor {
   }
 
   /**
+   * @param values row-major
+   * @param shape the product is the number of values
+   * @return an I64 tensor
+   */
+  public static SafeTensor ofLongs(long[] values, long... shape) {
+    ByteBuffer out = allocate(ElementType.I64, values.length, shape);
+    out.asLongBuffer().put(values);
+    return new SafeTensor(ElementType.I64, shape.clone(), out.array());
+  }
+
+  /**
    * @param values row-major, rounded to float
    * @param shape the product is the number of values
    * @return an F32 tensor
@@ -122,6 +133,19 @@ public final class SafeTensor {
       floats[k] = (float) values[k];
     }
     return floats;
+  }
+
+  /**
+   * @return the values of an I64 tensor
+   * @throws IllegalStateException for any other type
+   */
+  public long[] toLongs() {
+    if (type != ElementType.I64) {
+      throw new IllegalStateException(type + " is not I64");
+    }
+    long[] values = new long[count()];
+    buffer().asLongBuffer().get(values);
+    return values;
   }
 
   /** IEEE binary16 to binary32, exact (JDK 17 has no method for it). */

@@ -29,9 +29,11 @@ import picocli.CommandLine.Spec;
     description = {
       "Runs one recurrent network from files, forward and, where upstream gradients are given,"
           + " backward: whoever can write a safetensors file can check this library.",
-      "spec.json: cell lstm|gru|rnn_tanh|rnn_relu, input_size, hidden_size, bias, batch_first,"
-          + " gru_reset after|before, dtype f64 (reference only)|f32.",
-      "Tensors as in torch.nn: input, h0, c0, weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0,"
+      "spec.json: cell lstm|gru|rnn_tanh|rnn_relu, input_size, hidden_size, num_layers,"
+          + " bidirectional, bias, batch_first, proj_size, gru_reset after|before, peephole,"
+          + " coupled_forget, cell_clip, dtype f64 (reference only)|f32.",
+      "Tensors as in torch.nn: input, lengths, h0, c0, weight_ih_l0, weight_hh_l0, bias_ih_l0,"
+          + " bias_hh_l0, weight_hr_l0, weight_peephole_l0 and so on by layer and _reverse;"
           + " grad_output, grad_hn, grad_cn."
     },
     mixinStandardHelpOptions = true)
@@ -65,7 +67,7 @@ public final class ReplayCommand implements Callable<Integer> {
     ReplaySpec network = ReplaySpec.read(specFile);
     ReplayInput input = ReplayInput.of(network, SafetensorsReader.read(tensorFile), tensorFile);
     try (Device device = backend.open()) {
-      if (network.dtype() == DType.F64 && device.backend() != Backend.REFERENCE) {
+      if (network.network().dtype() == DType.F64 && device.backend() != Backend.REFERENCE) {
         throw new UserException(
             specFile + ": dtype f64 is computed by the reference only: add --backend reference");
       }

@@ -4,7 +4,6 @@ import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.DeviceBuffer;
 import dev.fusedrnn.Rnn;
-import dev.fusedrnn.RnnCall;
 import dev.fusedrnn.RnnConfig;
 import dev.fusedrnn.RnnParameters;
 import dev.fusedrnn.RnnSequence;
@@ -16,41 +15,39 @@ import org.jspecify.annotations.Nullable;
 
 /** Runs the network of a replay on a device. */
 final class ReplayRun {
-  private final ReplaySpec spec;
+  private final RnnConfig network;
   private final ReplayInput input;
   private final Map<String, SafeTensor> results = new LinkedHashMap<>();
 
-  private ReplayRun(ReplaySpec spec, ReplayInput input) {
-    this.spec = spec;
+  private ReplayRun(RnnConfig network, ReplayInput input) {
+    this.network = network;
     this.input = input;
   }
 
   static Safetensors run(Device device, ReplaySpec spec, ReplayInput input) {
-    RnnConfig config =
-        RnnConfig.builder(spec.cell())
-            .inputSize(spec.input())
-            .hiddenSize(spec.hidden())
-            .bias(spec.bias())
-            .dtype(spec.dtype())
-            .build();
-    Rnn layer = Rnn.create(device, config);
+    Rnn rnn = Rnn.create(device, spec.network());
     boolean backward = input.backward();
-    try (RnnParameters parameters = layer.newParameters();
-        RnnParameters gradients = layer.newGradients();
-        RnnSequence sequence = layer.newSequence(input.steps(), input.batch(), backward)) {
-      ReplayRun run = new ReplayRun(spec, input);
+    try (RnnParameters parameters = rnn.newParameters();
+        RnnParameters gradients = rnn.newGradients();
+        RnnSequence sequence = rnn.newSequence(input.steps(), input.batch(), backward)) {
+      ReplayRun run = new ReplayRun(spec.network(), input);
       parameters.named().forEach(run::fill);
-      RnnCall call = sequence.call().parameters(parameters);
-      run.fillStates(sequence);
+      sequence.call().parameters(parameters);
+      if (input.lengths() != null) {
+        sequence.lengths(input.lengths());
+      }
+      run.fillSequence(sequence);
       sequence.forward(device.defaultStream());
       if (backward) {
-        call.gradients(gradients);
+        sequence.call().gradients(gradients);
         sequence.backward(device.defaultStream());
       }
       device.synchronize();
       run.collect(sequence);
       if (backward) {
-        gradients.named().forEach((name, buffer) -> run.put("grad_" + name, buffer));
+        gradients
+            .named()
+            .forEach((name, buffer) -> run.put("grad_" + name, buffer, buffer.shape()));
       }
       return new Safetensors(
           run.results, Map.of("backend", device.backend().label(), "format", "fusedrnn-replay"));
@@ -58,8 +55,8 @@ final class ReplayRun {
   }
 
   /** Buffers of a sequence start at zero, which is what an absent tensor means. */
-  private void fillStates(RnnSequence sequence) {
-    boolean cellState = spec.cell().hasCellState();
+  private void fillSequence(RnnSequence sequence) {
+    boolean cellState = network.cell().hasCellState();
     fill("input", sequence.x());
     fill("h0", sequence.h0());
     if (cellState) {
@@ -82,43 +79,28 @@ final class ReplayRun {
   }
 
   private void collect(RnnSequence sequence) {
-    boolean cellState = spec.cell().hasCellState();
-    putSequence("output", sequence.y(), spec.hidden());
-    putState("hn", sequence.hT());
-    if (cellState) {
-      putState("cn", sequence.cT());
+    long entries = (long) network.layers() * network.directions();
+    long[] hiddenState = {entries, input.batch(), network.stateSize()};
+    long[] cellState = {entries, input.batch(), network.hiddenSize()};
+    boolean lstm = network.cell().hasCellState();
+    put("output", sequence.y(), sequence.y().shape());
+    put("hn", sequence.hT(), hiddenState);
+    if (lstm) {
+      put("cn", sequence.cT(), cellState);
     }
     if (input.backward()) {
-      putSequence("grad_input", sequence.dx(), spec.input());
-      putState("grad_h0", sequence.dh0());
-      if (cellState) {
-        putState("grad_c0", sequence.dc0());
+      put("grad_input", sequence.dx(), sequence.dx().shape());
+      put("grad_h0", sequence.dh0(), hiddenState);
+      if (lstm) {
+        put("grad_c0", sequence.dc0(), cellState);
       }
     }
   }
 
-  private void putSequence(String name, DeviceBuffer buffer, int width) {
-    int steps = input.steps();
-    int batch = input.batch();
+  private void put(String name, DeviceBuffer buffer, long... shape) {
     double[] values = buffer.readDoubles();
-    if (spec.batchFirst()) {
-      put(name, ReplayInput.swap(values, steps, batch, width), batch, steps, width);
-    } else {
-      put(name, values, steps, batch, width);
-    }
-  }
-
-  private void putState(String name, DeviceBuffer buffer) {
-    put(name, buffer.readDoubles(), 1, input.batch(), spec.hidden());
-  }
-
-  private void put(String name, DeviceBuffer buffer) {
-    put(name, buffer.readDoubles(), buffer.shape());
-  }
-
-  private void put(String name, double[] values, long... shape) {
     SafeTensor tensor =
-        spec.dtype() == DType.F64
+        network.dtype() == DType.F64
             ? SafeTensor.ofDoubles(values, shape)
             : SafeTensor.ofRoundedDoubles(values, shape);
     results.put(name, tensor);

@@ -6,6 +6,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
+import dev.fusedrnn.RnnConfig;
+import dev.fusedrnn.RnnConfigBuilder;
 import dev.fusedrnn.cli.UserException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -17,14 +19,9 @@ import java.util.List;
 /**
  * What network to run: the file {@code spec.json} of a replay.
  *
- * @param cell which cell, the form of the GRU included
- * @param input I
- * @param hidden H
- * @param bias whether there are biases
- * @param batchFirst whether sequences are [B, T, .] in the files
- * @param dtype the precision computed in
+ * @param network its configuration, the order of batch and time in the files included
  */
-record ReplaySpec(Cell cell, int input, int hidden, boolean bias, boolean batchFirst, DType dtype) {
+record ReplaySpec(RnnConfig network) {
 
   private static final List<String> KEYS =
       List.of(
@@ -84,51 +81,61 @@ record ReplaySpec(Cell cell, int input, int hidden, boolean bias, boolean batchF
         throw bad("gru_reset before: is for cell gru, and cell is %s", cellName);
       }
       Cell cell = before ? Cell.GRU_RESET_BEFORE : Cell.fromName(cellName);
-      int input = count("input_size", -1, 1);
-      int hidden = count("hidden_size", -1, 1);
-      refuseWhatIsToCome(cell);
       String dtype = text("dtype", "f32", List.of("f64", "f32", "bf16", "f16"));
       if (dtype.endsWith("16")) {
-        throw later("dtype " + dtype, "f64 and f32");
+        throw bad("dtype %s is not supported yet; this version replays f64 and f32", dtype);
       }
-      return new ReplaySpec(
-          cell,
-          input,
-          hidden,
-          flag("bias", true),
-          flag("batch_first", false),
-          DType.fromName(dtype));
+      RnnConfigBuilder network =
+          RnnConfig.builder(cell)
+              .inputSize(count("input_size", -1, 1))
+              .hiddenSize(count("hidden_size", -1, 1))
+              .layers(count("num_layers", 1, 1))
+              .bidirectional(flag("bidirectional", false))
+              .bias(flag("bias", true))
+              .batchFirst(flag("batch_first", false))
+              .projectionSize(count("proj_size", 0, 0))
+              .peephole(flag("peephole", false))
+              .coupledForget(flag("coupled_forget", false))
+              .cellClip(cellClip())
+              .dtype(DType.fromName(dtype));
+      refuseForOtherCells(cell);
+      try {
+        return new ReplaySpec(network.build());
+      } catch (IllegalArgumentException e) {
+        throw bad("%s", e.getMessage());
+      }
     }
 
-    private void refuseWhatIsToCome(Cell cell) {
-      if (count("num_layers", 1, 1) != 1) {
-        throw later("num_layers " + root.get("num_layers"), "one layer");
+    private void refuseForOtherCells(Cell cell) {
+      boolean projection = count("proj_size", 0, 0) != 0;
+      if (cell != Cell.LSTM) {
+        refuse("proj_size", projection);
+        refuse("peephole", flag("peephole", false));
+        refuse("coupled_forget", flag("coupled_forget", false));
+        refuse("cell_clip", cellClip() != 0);
+      } else if (count("proj_size", 0, 0) >= count("hidden_size", -1, 1)) {
+        throw bad(
+            "proj_size: expected below hidden_size, got %s and %s",
+            root.get("proj_size"), root.get("hidden_size"));
       }
-      if (flag("bidirectional", false)) {
-        throw later("bidirectional", "one direction");
+    }
+
+    private void refuse(String key, boolean used) {
+      if (used) {
+        throw bad("%s: is for cell lstm, and cell is %s", key, root.get("cell").textValue());
       }
-      int projection = count("proj_size", 0, 0);
-      if (projection != 0 && cell != Cell.LSTM) {
-        throw bad("proj_size: is for cell lstm");
-      }
-      if (projection != 0) {
-        throw later("proj_size " + projection, "proj_size 0");
-      }
-      for (String key : List.of("peephole", "coupled_forget")) {
-        if (flag(key, false) && cell != Cell.LSTM) {
-          throw bad("%s: is for cell lstm", key);
-        }
-        if (flag(key, false)) {
-          throw later(key, key + " false");
-        }
-      }
+    }
+
+    /** 0 where there is none. */
+    private double cellClip() {
       JsonNode clip = root.path("cell_clip");
-      if (!clip.isMissingNode() && !clip.isNull()) {
-        if (!clip.isNumber() || !(clip.doubleValue() > 0)) {
-          throw bad("cell_clip: expected a number above 0, got %s", clip);
-        }
-        throw later("cell_clip", "no cell_clip");
+      if (clip.isMissingNode() || clip.isNull()) {
+        return 0;
       }
+      if (!clip.isNumber() || !(clip.doubleValue() > 0)) {
+        throw bad("cell_clip: expected a number above 0, got %s", clip);
+      }
+      return clip.doubleValue();
     }
 
     private String text(String key, String fallback, List<String> known) {
@@ -166,10 +173,6 @@ record ReplaySpec(Cell cell, int input, int hidden, boolean bias, boolean batchF
 
     private static String shown(JsonNode node) {
       return node.isMissingNode() ? "nothing" : node.toString();
-    }
-
-    private UserException later(String what, String supported) {
-      return bad("%s is not supported yet; this version replays %s", what, supported);
     }
 
     private UserException bad(String format, Object... arguments) {

@@ -18,6 +18,7 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -39,12 +40,17 @@ class ReplayTest {
   private List<JsonNode> cases = List.of();
 
   @BeforeEach
-  void readCases() throws IOException {
-    try (InputStream in = ReplayTest.class.getResourceAsStream("numpy.json")) {
-      cases = new ArrayList<>();
-      mapper.readTree(in).path("cases").forEach(cases::add);
+  void readPlainCases() throws IOException {
+    cases = read("numpy.json");
+  }
+
+  private List<JsonNode> read(String resource) throws IOException {
+    List<JsonNode> read = new ArrayList<>();
+    try (InputStream in = ReplayTest.class.getResourceAsStream(resource)) {
+      mapper.readTree(in).path("cases").forEach(read::add);
     }
-    assertEquals(5, cases.size());
+    assertEquals(5, read.size());
+    return read;
   }
 
   private static Map<String, SafeTensor> tensors(JsonNode node) {
@@ -58,7 +64,12 @@ class ReplayTest {
       for (int k = 0; k < shape.length; k++) {
         shape[k] = e.getValue().path("shape").get(k).longValue();
       }
-      tensors.put(e.getKey(), SafeTensor.ofDoubles(values, shape));
+      boolean whole = e.getKey().equals("lengths");
+      tensors.put(
+          e.getKey(),
+          whole
+              ? SafeTensor.ofLongs(Arrays.stream(values).mapToLong(v -> (long) v).toArray(), shape)
+              : SafeTensor.ofDoubles(values, shape));
     }
     return tensors;
   }
@@ -97,24 +108,51 @@ class ReplayTest {
   })
   void everyOutputAndGradientIsNumPys(String backend, String dtype, double relative)
       throws IOException {
-    for (int k = 0; k < cases.size(); k++) {
-      replay(spec(k).put("dtype", dtype), tensors(cases.get(k).path("in")), backend).ok();
-      Map<String, SafeTensor> got = SafetensorsReader.read(outFile()).tensors();
-      Map<String, SafeTensor> expected = tensors(cases.get(k).path("out"));
-      assertEquals(expected.keySet(), got.keySet());
-      for (Map.Entry<String, SafeTensor> e : expected.entrySet()) {
-        String what = cases.get(k).path("spec") + " " + e.getKey();
-        SafeTensor tensor = got.get(e.getKey());
-        assertEquals(dtype.toUpperCase(java.util.Locale.ROOT), tensor.type().name());
-        assertArrayEquals(e.getValue().shape(), tensor.shape(), what);
-        double[] exact = e.getValue().toDoubles();
-        double scale = 1;
-        for (double value : exact) {
-          scale = Math.max(scale, Math.abs(value));
-        }
-        assertArrayEquals(exact, tensor.toDoubles(), relative * scale, what);
+    for (JsonNode one : cases) {
+      requireSame(one, backend, dtype, relative);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"reference, f64, 1e-12", "reference, f32, 2e-6"})
+  void layersDirectionsVariantsAndLengthsAreNumPys(String backend, String dtype, double relative)
+      throws IOException {
+    for (JsonNode one : read("numpy-family.json")) {
+      requireSame(one, backend, dtype, relative);
+    }
+  }
+
+  private void requireSame(JsonNode one, String backend, String dtype, double relative)
+      throws IOException {
+    ObjectNode spec = one.path("spec").deepCopy();
+    replay(spec.put("dtype", dtype), tensors(one.path("in")), backend).ok();
+    Map<String, SafeTensor> got = SafetensorsReader.read(outFile()).tensors();
+    Map<String, SafeTensor> expected = tensors(one.path("out"));
+    assertEquals(expected.keySet(), got.keySet());
+    for (Map.Entry<String, SafeTensor> e : expected.entrySet()) {
+      String what = spec + " " + e.getKey();
+      SafeTensor tensor = got.get(e.getKey());
+      assertEquals(dtype.toUpperCase(java.util.Locale.ROOT), tensor.type().name());
+      assertArrayEquals(e.getValue().shape(), tensor.shape(), what);
+      double[] exact = e.getValue().toDoubles();
+      double scale = Math.max(1, Arrays.stream(exact).map(Math::abs).max().orElse(0));
+      assertArrayEquals(exact, tensor.toDoubles(), relative * scale, what);
+    }
+  }
+
+  /** [A, B, C] to [B, A, C]. */
+  private static SafeTensor swap(SafeTensor tensor) {
+    int a = (int) tensor.shape()[0];
+    int b = (int) tensor.shape()[1];
+    int c = (int) tensor.shape()[2];
+    double[] values = tensor.toDoubles();
+    double[] swapped = new double[values.length];
+    for (int i = 0; i < a; i++) {
+      for (int j = 0; j < b; j++) {
+        System.arraycopy(values, (i * b + j) * c, swapped, (j * a + i) * c, c);
       }
     }
+    return SafeTensor.ofDoubles(swapped, b, a, c);
   }
 
   @Test
@@ -123,21 +161,17 @@ class ReplayTest {
     replay(spec(0).put("dtype", "f64"), in, "reference").ok();
     Map<String, SafeTensor> timeMajor = SafetensorsReader.read(outFile()).tensors();
     for (String name : List.of("input", "grad_output")) {
-      long[] s = in.get(name).shape();
-      double[] swapped =
-          ReplayInput.swap(in.get(name).toDoubles(), (int) s[0], (int) s[1], (int) s[2]);
-      in.put(name, SafeTensor.ofDoubles(swapped, s[1], s[0], s[2]));
+      in.put(name, swap(in.get(name)));
     }
     replay(spec(0).put("dtype", "f64").put("batch_first", true), in, "reference").ok();
     Map<String, SafeTensor> batchFirst = SafetensorsReader.read(outFile()).tensors();
     timeMajor.forEach(
         (name, tensor) -> {
-          long[] s = tensor.shape();
-          double[] values = tensor.toDoubles();
           boolean sequence = name.equals("output") || name.equals("grad_input");
           assertArrayEquals(
-              sequence ? ReplayInput.swap(values, (int) s[0], (int) s[1], (int) s[2]) : values,
+              (sequence ? swap(tensor) : tensor).toDoubles(),
               batchFirst.get(name).toDoubles(),
+              1e-15,
               name);
         });
   }
@@ -160,12 +194,13 @@ class ReplayTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "{'num_layers':2} num_layers 2 is not supported yet",
-        "{'bidirectional':true} bidirectional is not supported yet",
-        "{'proj_size':2} proj_size 2 is not supported yet",
-        "{'peephole':true} peephole is not supported yet",
-        "{'coupled_forget':true} coupled_forget is not supported yet",
-        "{'cell_clip':3} cell_clip is not supported yet",
+        "{'num_layers':0} num_layers: expected a whole number from 1 up, got 0",
+        "{'cell':'gru','proj_size':2} proj_size: is for cell lstm, and cell is gru",
+        "{'proj_size':3} proj_size: expected below hidden_size, got 3 and 3",
+        "{'cell':'gru','peephole':true} peephole: is for cell lstm, and cell is gru",
+        "{'cell':'rnn_tanh','coupled_forget':true} coupled_forget: is for cell lstm, and cell is",
+        "{'cell':'gru','cell_clip':1} cell_clip: is for cell lstm, and cell is gru",
+        "{'bidirectional':'yes'} bidirectional: expected true or false, got \"yes\"",
         "{'dtype':'bf16'} dtype bf16 is not supported yet; this version replays f64 and f32",
         "{'dtype':'f16'} dtype f16 is not supported yet",
         "{'dtype':'f8'} dtype: expected one of f64, f32, bf16, f16, got \"f8\"",
@@ -205,7 +240,9 @@ class ReplayTest {
         .refused("input: expected [T, B, I] with input_size 2, got [3, 2]");
     in = tensors(cases.get(0).path("in"));
     in.put("lengths", SafeTensor.ofDoubles(new double[2], 2));
-    replay(spec(0), in, "reference").refused("lengths is not supported yet");
+    replay(spec(0), in, "reference").refused("lengths: expected I64 [2], got F64 [2]");
+    in.put("lengths", SafeTensor.ofLongs(new long[] {3, 4}, 2));
+    replay(spec(0), in, "reference").refused("lengths[1]: expected 0 to 3, got 4");
     assertFalse(Files.exists(outFile()));
   }
 
