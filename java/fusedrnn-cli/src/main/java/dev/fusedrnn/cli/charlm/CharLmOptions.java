@@ -39,6 +39,13 @@ final class CharLmOptions {
   private int layers;
 
   @Option(
+      names = "--dropout",
+      paramLabel = "X",
+      defaultValue = "0",
+      description = "Dropout between layers, in training. Default: 0")
+  private double dropout;
+
+  @Option(
       names = "--embedding",
       paramLabel = "N|one-hot",
       defaultValue = "64",
@@ -111,6 +118,7 @@ final class CharLmOptions {
   void check() {
     require(hidden >= 1, "--hidden", "at least 1", hidden);
     require(layers >= 1, "--layers", "at least 1", layers);
+    require(dropout >= 0 && dropout < 1, "--dropout", "0 to below 1", dropout);
     require(batch >= 1, "--batch", "at least 1", batch);
     require(seqLen >= 1, "--seq-len", "at least 1", seqLen);
     require(steps >= 0, "--steps", "at least 0", steps);
@@ -176,7 +184,7 @@ final class CharLmOptions {
   }
 
   CharShape shape(Vocabulary vocabulary) {
-    return new CharShape(cell(), hidden, layers, features(), vocabulary);
+    return new CharShape(cell(), hidden, layers, dropout, features(), vocabulary);
   }
 
   TrainSettings settings() {

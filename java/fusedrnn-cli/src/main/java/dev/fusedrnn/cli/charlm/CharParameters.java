@@ -15,8 +15,8 @@ import java.util.SplittableRandom;
 /** The parameters of a character model, or their gradients, in device memory. All start at zero. */
 final class CharParameters implements AutoCloseable {
   private final CharShape shape;
-  private final List<Rnn> layers = new ArrayList<>();
-  private final List<RnnParameters> recurrent = new ArrayList<>();
+  private final Rnn rnn;
+  private final RnnParameters recurrent;
   private final DeviceBuffer embedding;
   private final DeviceBuffer outputWeight;
   private final DeviceBuffer outputBias;
@@ -24,10 +24,8 @@ final class CharParameters implements AutoCloseable {
   CharParameters(Device device, CharShape shape) {
     this.shape = shape;
     int characters = shape.vocabulary().size();
-    for (int k = 0; k < shape.layers(); k++) {
-      layers.add(Rnn.create(device, shape.layer(k)));
-      recurrent.add(layers.get(k).newParameters());
-    }
+    rnn = Rnn.create(device, shape.network());
+    recurrent = rnn.newParameters();
     embedding = device.allocate(DType.F32, characters, shape.input());
     outputWeight = device.allocate(DType.F32, characters, shape.hidden());
     outputBias = device.allocate(DType.F32, characters);
@@ -56,16 +54,9 @@ final class CharParameters implements AutoCloseable {
    */
   void initialize(long seed) {
     SplittableRandom random = new SplittableRandom(seed);
-    for (RnnParameters layer : recurrent) {
-      layer.initializeUniform(random.nextLong());
-      DeviceBuffer bias = layer.biasIh();
-      if (shape.cell() == Cell.LSTM && bias != null) {
-        float[] values = bias.readFloats();
-        for (int j = shape.hidden(); j < 2 * shape.hidden(); j++) {
-          values[j] += 1;
-        }
-        bias.write(values);
-      }
+    recurrent.initializeUniform(random.nextLong());
+    if (shape.cell() == Cell.LSTM) {
+      recurrent.forgetBias(1);
     }
     if (shape.embedding() > 0) {
       uniform(embedding, 1, random);
@@ -85,12 +76,12 @@ final class CharParameters implements AutoCloseable {
     return shape;
   }
 
-  Rnn layer(int k) {
-    return layers.get(k);
+  Rnn rnn() {
+    return rnn;
   }
 
-  RnnParameters recurrent(int k) {
-    return recurrent.get(k);
+  RnnParameters recurrent() {
+    return recurrent;
   }
 
   /** [V, E]; the identity for one-hot, which is not learnt. */
@@ -111,7 +102,7 @@ final class CharParameters implements AutoCloseable {
   /** What an optimiser steps: the same tensors in parameters and in gradients. */
   List<DeviceBuffer> learnt() {
     List<DeviceBuffer> tensors = new ArrayList<>();
-    recurrent.forEach(layer -> tensors.add(layer.arena()));
+    tensors.add(recurrent.arena());
     if (shape.embedding() > 0) {
       tensors.add(embedding);
     }
@@ -126,13 +117,7 @@ final class CharParameters implements AutoCloseable {
     if (shape.embedding() > 0) {
       named.put("embedding.weight", embedding);
     }
-    for (int k = 0; k < recurrent.size(); k++) {
-      String suffix = "_l" + k;
-      recurrent
-          .get(k)
-          .named()
-          .forEach((name, buffer) -> named.put("rnn." + name.replace("_l0", suffix), buffer));
-    }
+    recurrent.named().forEach((name, buffer) -> named.put("rnn." + name, buffer));
     named.put("output.weight", outputWeight);
     named.put("output.bias", outputBias);
     return named;
@@ -140,7 +125,7 @@ final class CharParameters implements AutoCloseable {
 
   @Override
   public void close() {
-    recurrent.forEach(RnnParameters::close);
+    recurrent.close();
     embedding.close();
     outputWeight.close();
     outputBias.close();

@@ -12,10 +12,12 @@ import dev.fusedrnn.cli.text.Vocabulary;
  * @param cell the recurrent cell
  * @param hidden H
  * @param layers recurrent layers, at least 1
+ * @param dropout between layers, in training
  * @param embedding features of a character; 0 for one-hot
  * @param vocabulary the characters
  */
-record CharShape(Cell cell, int hidden, int layers, int embedding, Vocabulary vocabulary) {
+record CharShape(
+    Cell cell, int hidden, int layers, double dropout, int embedding, Vocabulary vocabulary) {
 
   /** Refuses sizes that make no model. */
   CharShape {
@@ -33,21 +35,19 @@ record CharShape(Cell cell, int hidden, int layers, int embedding, Vocabulary vo
     return embedding == 0 ? vocabulary.size() : embedding;
   }
 
-  /** The k-th recurrent layer. */
-  RnnConfig layer(int k) {
+  /** The recurrent layers. */
+  RnnConfig network() {
     return RnnConfig.builder(cell)
-        .inputSize(k == 0 ? input() : hidden)
+        .inputSize(input())
         .hiddenSize(hidden)
+        .layers(layers)
+        .dropout(dropout)
         .dtype(DType.F32)
         .build();
   }
 
   /** How many numbers are learnt. */
   long parameterCount() {
-    long count = (long) vocabulary.size() * (embedding + hidden + 1);
-    for (int k = 0; k < layers; k++) {
-      count += layer(k).parameterCount();
-    }
-    return count;
+    return (long) vocabulary.size() * (embedding + hidden + 1) + network().parameterCount();
   }
 }

@@ -46,6 +46,7 @@ final class ModelFile {
     ObjectNode model = JsonFiles.object();
     model.put("cell", shape.cell().label()).put("hidden", shape.hidden());
     model.put("layers", shape.layers()).put("embedding", shape.embedding());
+    model.put("dropout", shape.dropout());
     ArrayNode characters = model.putArray("vocabulary");
     Arrays.stream(shape.vocabulary().codePoints()).forEach(characters::add);
     model.set("training", training);
@@ -104,6 +105,7 @@ final class ModelFile {
           Cell.fromName(model.path("cell").asText()),
           model.path("hidden").asInt(),
           model.path("layers").asInt(),
+          model.path("dropout").asDouble(0),
           model.path("embedding").asInt(),
           Vocabulary.ofCodePoints(codePoints));
     } catch (IllegalArgumentException e) {

@@ -141,7 +141,7 @@ final class TrainRun {
     CharShape shape = parameters.shape();
     ObjectNode node = JsonFiles.object();
     node.put("cell", shape.cell().label()).put("hidden", shape.hidden());
-    node.put("layers", shape.layers());
+    node.put("layers", shape.layers()).put("dropout", shape.dropout());
     if (shape.embedding() == 0) {
       node.put("embedding", "one-hot");
     } else {

@@ -23,6 +23,7 @@ final class Trainer implements AutoCloseable {
   private final Device device;
   private final Corpus corpus;
   private final TrainSettings settings;
+  private final CharParameters parameters;
   private final CharParameters gradients;
   private final CharNet net;
   private final Optimizer optimizer;
@@ -37,6 +38,7 @@ final class Trainer implements AutoCloseable {
 
   Trainer(Device device, CharParameters parameters, Corpus corpus, TrainSettings settings) {
     this.device = device;
+    this.parameters = parameters;
     this.corpus = corpus;
     this.settings = settings;
     this.gradients = new CharParameters(device, parameters.shape());
@@ -52,11 +54,8 @@ final class Trainer implements AutoCloseable {
     this.rows = settings.seqLen() * settings.batch();
     this.ids = device.allocate(DType.I32, (long) ahead * rows);
     this.targets = device.allocate(DType.I32, (long) ahead * rows);
-    int characters = parameters.shape().vocabulary().size();
     for (int k = 0; k < ahead; k++) {
-      SoftmaxCrossEntropy loss = SoftmaxCrossEntropy.create(device, DType.F32, rows, characters);
-      loss.logits(net.logits()).dlogits(net.logits()).ignoreIndex(Lanes.IGNORED);
-      losses.add(loss.targets(slot(targets, k)));
+      losses.add(newLoss(net).targets(slot(targets, k)));
     }
   }
 
@@ -107,6 +106,7 @@ final class Trainer implements AutoCloseable {
       // empty past would else be a state that it has never seen, and a sample would start there.
       net.zeroState(step % settings.batch());
     }
+    net.masks(settings.seed(), step);
     net.forward(slot(ids, k));
     losses.get(k).scale(1.0 / rows).run(device.defaultStream());
     net.backward();
@@ -129,6 +129,15 @@ final class Trainer implements AutoCloseable {
     if (corpus.valid().length < 2) {
       return Double.NaN;
     }
+    // A net of its own: without dropout, and without touching the state that training carries.
+    try (CharNet reading =
+            new CharNet(device, parameters, null, settings.seqLen(), settings.batch());
+        SoftmaxCrossEntropy loss = newLoss(reading)) {
+      return validate(reading, loss.targets(slot(targets, 0)).dlogits(null));
+    }
+  }
+
+  private double validate(CharNet reading, SoftmaxCrossEntropy loss) {
     Lanes reader = Lanes.validation(corpus.valid(), settings.seqLen(), settings.batch());
     int[] inputs = new int[rows];
     int[] following = new int[rows];
@@ -137,19 +146,25 @@ final class Trainer implements AutoCloseable {
     DeviceBuffer slot = slot(ids, 0);
     for (int w = 0; w < reader.windows(); w++) {
       if (reader.next(inputs, following)) {
-        net.zeroState();
+        reading.zeroState();
       } else {
-        net.carryState();
+        reading.carryState();
       }
       slot.write(inputs);
       slot(targets, 0).write(following);
-      net.forward(slot);
-      losses.get(0).run(device.defaultStream());
-      LossResult result = losses.get(0).read();
+      reading.forward(slot);
+      loss.run(device.defaultStream());
+      LossResult result = loss.read();
       sum += result.lossSum();
       counted += result.rows();
     }
     return sum / counted;
+  }
+
+  private SoftmaxCrossEntropy newLoss(CharNet of) {
+    int characters = parameters.shape().vocabulary().size();
+    SoftmaxCrossEntropy loss = SoftmaxCrossEntropy.create(device, DType.F32, rows, characters);
+    return loss.logits(of.logits()).dlogits(of.logits()).ignoreIndex(Lanes.IGNORED);
   }
 
   /** Gradients of the last step, for tests. */

@@ -88,6 +88,7 @@ class BadInputTest {
   @CsvSource({
     "--hidden, 0, at least 1",
     "--layers, 0, at least 1",
+    "--dropout, 1, 0 to below 1",
     "--batch, -3, at least 1",
     "--seq-len, 0, at least 1",
     "--steps, -1, at least 0",

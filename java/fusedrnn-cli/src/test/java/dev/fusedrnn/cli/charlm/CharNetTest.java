@@ -37,7 +37,7 @@ class CharNetTest {
 
   private static CharShape shape(Cell cell, int layers, int embedding) {
     Vocabulary vocabulary = corpus().vocabulary();
-    return new CharShape(cell, 7, layers, embedding, vocabulary);
+    return new CharShape(cell, 7, layers, 0, embedding, vocabulary);
   }
 
   /** Loss and gradients of the second step, whose state is carried. */
