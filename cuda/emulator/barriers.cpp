@@ -13,6 +13,8 @@ const char* name_of(Wait wait) {
       return "sync_block";
     case Wait::kBlockOr:
       return "sync_block_or";
+    case Wait::kCluster:
+      return "a cluster barrier";
     case Wait::kGrid:
       return "sync_grid";
     case Wait::kWarp:
@@ -21,6 +23,10 @@ const char* name_of(Wait wait) {
       return "a shuffle";
     case Wait::kBallot:
       return "a ballot";
+    case Wait::kMatrix:
+      return "a matrix product";
+    case Wait::kTransaction:
+      return "a transaction barrier";
     case Wait::kPoll:
       return "a word of memory that does not change";
     case Wait::kNone:
@@ -129,7 +135,8 @@ std::string describe(const std::map<Wait, Tally>& waiting, const Tally& exited) 
   std::string text;
   for (const auto& [wait, tally] : waiting) {
     std::string what = std::string(tally.count == 1 ? "waits" : "wait") + " at " + name_of(wait);
-    if (wait == Wait::kWarp || wait == Wait::kShuffle || wait == Wait::kBallot) {
+    if (wait == Wait::kWarp || wait == Wait::kShuffle || wait == Wait::kBallot ||
+        wait == Wait::kMatrix) {
       what += format(" with mask 0x%08x", tally.mask);
     }
     text += (text.empty() ? "" : "; ") + sentence(tally, what);

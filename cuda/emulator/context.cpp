@@ -54,6 +54,7 @@ Context::Context() {
   properties_.shared_bytes_per_block = emulated::kSharedBytesPerBlock;
   properties_.clock_khz = 1000000;
   properties_.cooperative = true;
+  properties_.clusters = true;
   properties_.emulated = true;
 }
 
@@ -139,6 +140,11 @@ Status Context::launch_bytes(const char* name, void (*kernel)(), emulated::Invok
 
 Status Context::resident_blocks_of(const Grid& grid, int* per_multiprocessor) {
   *per_multiprocessor = emulated::resident_blocks(grid);
+  return Status::success();
+}
+
+Status Context::resident_clusters_of(const Grid& grid, int* count) {
+  *count = emulated::resident_clusters(grid);
   return Status::success();
 }
 

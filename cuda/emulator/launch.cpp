@@ -28,6 +28,11 @@ int resident_blocks(const Grid& grid) {
   return std::min({by_threads, by_shared, kBlocksPerMultiprocessor});
 }
 
+int resident_clusters(const Grid& grid) {
+  if (grid.cluster < 1 || grid.cluster > kMostClusterBlocks) return 0;
+  return resident_blocks(grid) * kMultiprocessors / grid.cluster;
+}
+
 Status Machine::check_grid(const Launch& launch) const {
   const Grid& grid = launch.grid;
   if (grid.blocks < 0 || grid.blocks > 0x7fffffff) {
@@ -42,6 +47,14 @@ Status Machine::check_grid(const Launch& launch) const {
         format("launch of `%s`: expected 1 to %d threads and 0 to %d bytes of shared memory, got "
                "%d and %d",
                launch.name, kMaxThreads, kSharedBytesPerBlock, grid.threads, grid.shared_bytes));
+  }
+  if (grid.cluster < 1 || grid.blocks % grid.cluster != 0 || resident_clusters(grid) == 0) {
+    return Status::fail(
+        FRNN_INVALID_ARGUMENT,
+        format("launch of `%s`: %lld blocks in clusters of %d: expected a multiple, clusters of 1 "
+               "to %d, and no more blocks in one than can be alive at once, %d of this shape",
+               launch.name, static_cast<long long>(grid.blocks), grid.cluster, kMostClusterBlocks,
+               resident * kMultiprocessors));
   }
   const int64_t most = static_cast<int64_t>(resident) * kMultiprocessors;
   if (grid.cooperative && grid.blocks > most) {
@@ -102,7 +115,7 @@ Failure Machine::run_on_workers(const Launch& launch) {
   const int64_t threads = launch.grid.blocks * launch.grid.threads;
   int count = 1;
   if (!launch.grid.cooperative && threads >= kThreadsWorthSharing) {
-    count = static_cast<int>(std::min<int64_t>(workers_, launch.grid.blocks));
+    count = static_cast<int>(std::min<int64_t>(workers_, launch.grid.blocks / launch.grid.cluster));
   }
   while (static_cast<int>(runners_.size()) < count)
     runners_.push_back(std::make_unique<Runner>());

@@ -26,12 +26,14 @@
 
 namespace frnn::machine::emulated {
 
-constexpr int kMultiprocessors = 4;
+constexpr int kMultiprocessors = 4;  // and each may hold several blocks of a cluster
 constexpr int kThreadsPerMultiprocessor = 2048;
 constexpr int kBlocksPerMultiprocessor = 32;
 
 // How many blocks of this shape one multiprocessor holds at once; 0 where the shape is not legal.
 int resident_blocks(const Grid& grid);
+// How many of its clusters the device holds at once; 0 where the shape is not legal.
+int resident_clusters(const Grid& grid);
 
 class Machine {
  public:

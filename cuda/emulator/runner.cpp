@@ -9,7 +9,7 @@ namespace frnn::machine::emulated {
 
 __thread const Self* self = nullptr;
 
-BlockSource::BlockSource(const Launch& launch) : count_(launch.grid.blocks) {
+BlockSource::BlockSource(const Launch& launch) : count_(launch.grid.blocks / launch.grid.cluster) {
   order_.resize(static_cast<size_t>(count_));
   std::iota(order_.begin(), order_.end(), 0);
   Random random(Random::mix(launch.seed, launch.number, 1));
@@ -127,7 +127,7 @@ Runner::Choice Runner::choose() {
       return {Next::kBegin, nullptr, beginning_[count == 1 ? 0 : random_.below(count)]};
     }
     if (may_open) {
-      if (Block* block = open_block()) return {Next::kBegin, nullptr, block};
+      if (Block* block = open_cluster()) return {Next::kBegin, nullptr, block};
       if (failure_.failed) return {Next::kStuck, nullptr, nullptr};
       exhausted_ = true;
       continue;
@@ -165,19 +165,35 @@ void Runner::make_ready(std::vector<Fiber*>* fibers) {
   spins_ = 0;
 }
 
-Block* Runner::open_block() {
+// All blocks of a cluster begin to be alive at once. Answers one of them.
+Block* Runner::open_cluster() {
   const int index = source_->next();
   if (index < 0) return nullptr;
-  if (free_blocks_.empty()) {
-    blocks_.push_back(std::make_unique<Block>());
-    free_blocks_.push_back(blocks_.back().get());
+  if (free_clusters_.empty()) {
+    clusters_.push_back(std::make_unique<Cluster>());
+    free_clusters_.push_back(clusters_.back().get());
   }
-  Block* block = free_blocks_.back();
-  if (!set_up(block, index)) return nullptr;
-  free_blocks_.pop_back();
-  open_.push_back(block);
-  beginning_.push_back(block);
-  return block;
+  Cluster* c = free_clusters_.back();
+  free_clusters_.pop_back();
+  c->size = c->alive = launch_->grid.cluster;
+  c->arrived = c->phase = 0;
+  c->waiting.clear();
+  c->in_flight.clear();
+  for (int rank = 0; rank < c->size; ++rank) {
+    if (free_blocks_.empty()) {
+      blocks_.push_back(std::make_unique<Block>());
+      free_blocks_.push_back(blocks_.back().get());
+    }
+    Block* block = free_blocks_.back();
+    if (!set_up(block, index * c->size + rank)) return nullptr;
+    free_blocks_.pop_back();
+    block->cluster = c;
+    block->rank = rank;
+    c->blocks[rank] = block;
+    open_.push_back(block);
+    beginning_.push_back(block);
+  }
+  return c->blocks[random_.below(static_cast<uint32_t>(c->size))];
 }
 
 bool Runner::set_up(Block* b, int index) {
@@ -194,6 +210,7 @@ bool Runner::set_up(Block* b, int index) {
   b->exited = b->begun = b->warp_cursor = b->lane_cursor = 0;
   b->newest_first = random.coin();
   b->waiting.clear();
+  b->barriers.clear();
   b->any = false;
   for (int w = 0; w < warps; ++w) {
     b->warp_order[w] = static_cast<uint8_t>(w);
@@ -210,7 +227,13 @@ bool Runner::set_up(Block* b, int index) {
 }
 
 void Runner::close_block(Block* block) {
-  if (const char* damage = block->shared.damage(layout_)) {
+  Cluster* c = block->cluster;
+  const char* damage = block->shared.damage(layout_);
+  for (const RemoteStore& store : c->in_flight) {
+    if (store.target == block->rank)
+      damage = "exited before stores to its shared memory had landed";
+  }
+  if (damage != nullptr) {
     failure_.failed = true;
     failure_.text = format("kernel `%s`, block %d of %lld: %s", launch_->name, block->index,
                            static_cast<long long>(launch_->grid.blocks), damage);
@@ -218,6 +241,8 @@ void Runner::close_block(Block* block) {
   }
   open_.erase(std::find(open_.begin(), open_.end(), block));
   free_blocks_.push_back(block);
+  c->blocks[block->rank] = nullptr;
+  if (--c->alive == 0) free_clusters_.push_back(c);
 }
 
 void Runner::begin_thread(Fiber* f, Block* b) {
@@ -241,6 +266,7 @@ void Runner::begin_thread(Fiber* f, Block* b) {
   f->wait = Wait::kNone;
   f->copies.clear();
   f->open_group = 0;
+  f->at_cluster = false;
   f->polled = nullptr;
   if (++b->begun == b->threads)
     beginning_.erase(std::find(beginning_.begin(), beginning_.end(), b));
@@ -317,8 +343,12 @@ std::string Runner::where(int block, int thread) const {
 
 // Every fiber that was in the middle of a thread begins anew.
 void Runner::reset_after_failure() {
-  for (Block* block : open_)
-    free_blocks_.push_back(block);
+  free_blocks_.clear();
+  for (const auto& block : blocks_)
+    free_blocks_.push_back(block.get());
+  free_clusters_.clear();
+  for (const auto& cluster : clusters_)
+    free_clusters_.push_back(cluster.get());
   open_.clear();
   beginning_.clear();
   ready_.clear();

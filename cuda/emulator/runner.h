@@ -19,6 +19,7 @@
 #include "fault.h"
 #include "fiber.h"
 #include "host/status.h"
+#include "machine/cluster.h"
 #include "machine/device.h"
 #include "machine/host.h"
 #include "random.h"
@@ -31,6 +32,7 @@ struct Fiber;
 
 constexpr int kMaxThreads = 1024;  // in a block
 constexpr int kMaxWarps = kMaxThreads / kWarp;
+constexpr int kMostClusterBlocks = 16;
 
 // One kernel launch as it stands in a stream.
 struct Launch {
@@ -43,11 +45,12 @@ struct Launch {
   uint64_t number;  // which launch since the device was opened
 };
 
-// Hands out the blocks of a launch, in a random order, to the runners that share it.
+// Hands out the clusters of a launch (blocks, where a cluster is one), in a random order, to the
+// runners that share it.
 class BlockSource {
  public:
   BlockSource(const Launch& launch);
-  int next();  // -1 when there are no more
+  int next();  // the index of a cluster; -1 when there are no more
   void stop() { next_.store(count_); }
 
  private:
@@ -56,7 +59,19 @@ class BlockSource {
   std::atomic<int64_t> next_{0};
 };
 
-enum class Wait : uint8_t { kNone, kBlock, kBlockOr, kGrid, kWarp, kShuffle, kBallot, kPoll };
+enum class Wait : uint8_t {
+  kNone,
+  kBlock,
+  kBlockOr,
+  kCluster,
+  kGrid,
+  kWarp,
+  kShuffle,
+  kBallot,
+  kMatrix,
+  kTransaction,
+  kPoll
+};
 const char* name_of(Wait wait);
 
 struct Warp {
@@ -66,6 +81,40 @@ struct Warp {
   unsigned phase = 0;    // of exchanges, parity used
   Fiber* parked[kWarp];
   uint64_t words[2][kWarp];
+  uint32_t fragments[2][kWarp][6];  // of a matrix product: 4 registers of A, 2 of B
+};
+
+// What stands behind a TransactionBarrier in shared memory.
+struct BarrierState {
+  const void* at;
+  int arrivals;     // that end a phase
+  int to_arrive;    // still, in this phase
+  int64_t to_land;  // bytes expected and not landed
+  int parity;       // of this phase
+};
+
+// A store to another block that has not landed.
+struct RemoteStore {
+  unsigned char* to;
+  int bytes;
+  int target;           // rank
+  const void* barrier;  // of the target, which counts it; nullptr for a plain one
+  int phase;            // of the cluster barrier at whose end a plain one lands
+  Fiber* by;
+  unsigned char data[16];
+};
+
+struct Block;
+
+// Blocks that are alive together. A launch without clusters has clusters of one block.
+struct Cluster {
+  int size = 1;
+  int alive = 0;
+  Block* blocks[kMostClusterBlocks] = {};  // nullptr where a block has exited
+  int arrived = 0;                         // threads, at the barrier
+  int phase = 0;                           // barriers that have ended
+  std::vector<Fiber*> waiting;
+  std::vector<RemoteStore> in_flight;
 };
 
 struct Block {
@@ -80,6 +129,9 @@ struct Block {
   uint32_t lane_start = 0;
   uint32_t lane_stride = 1;
   bool newest_first = false;  // a ready thread runs on as far as it can
+  Cluster* cluster = nullptr;
+  int rank = 0;
+  std::vector<BarrierState> barriers;
   // The barrier of the block.
   std::vector<Fiber*> waiting;
   bool any = false;
@@ -108,11 +160,18 @@ struct Fiber : Self {  // the thread that it runs
   unsigned mask = 0;  // of the warp barrier it waits at
   std::vector<PendingCopy> copies;
   int open_group = 0;
+  bool at_cluster = false;  // arrived at the cluster's barrier and has not waited
+  int cluster_phase = 0;    // of that barrier
   const void* polled = nullptr;
   uint64_t polled_value = 0;
 
   int lane() const { return thread % kWarp; }
 };
+
+// The fiber that the calling OS thread runs.
+inline Fiber* running() {
+  return static_cast<Fiber*>(const_cast<Self*>(self));
+}
 
 // Why a launch failed. Where `fault` is set, `text` names the thread and the device adds what lies
 // at `address`.
@@ -145,8 +204,19 @@ class Runner {
   void wait_warp(Fiber* f, Wait wait, unsigned mask);
   bool poll(Fiber* f, const void* address, uint64_t value);  // whether others ran meanwhile
   void progress() { spins_ = 0; }
+  void cluster_arrive(Fiber* f);
+  void cluster_wait(Fiber* f);
+  void load_remote(Fiber* f, void* value, const void* shared, int bytes, int rank);
+  // barrier == nullptr: a plain store
+  void store_remote(Fiber* f, void* shared, const void* value, int bytes, const void* barrier,
+                    int rank);
+  void barrier_init(Fiber* f, const void* barrier, int arrivals);
+  void barrier_arrive(Fiber* f, const void* barrier, int bytes, int rank);
+  bool barrier_test(Fiber* f, const void* barrier, int parity);
+  void barrier_wait(Fiber* f, const void* barrier, int parity);
   void copy_async(Fiber* f, unsigned char* to, const unsigned char* from, int bytes, bool valid);
   void copy_async_wait(Fiber* f, int groups);
+  void check_matrix_row(const Fiber* f, const void* row);
   const Launch& launch() const { return *launch_; }
 
   // Ends the launch with a report about the running thread: "kernel `k`, block b, thread t: ...".
@@ -169,7 +239,7 @@ class Runner {
   Choice choose();
   bool prefers_ready();
   Fiber* take_ready();
-  Block* open_block();
+  Block* open_cluster();
   bool set_up(Block* block, int index);
   void close_block(Block* block);
   void begin_thread(Fiber* f, Block* block);
@@ -178,6 +248,12 @@ class Runner {
   void go(Place* from, Fiber* to);
   void park(Fiber* f);
   void make_ready(std::vector<Fiber*>* fibers);
+  Block* remote_block(const Fiber* f, int rank, const char* what);
+  unsigned char* remote_place(const Fiber* f, const void* shared, int bytes, int rank,
+                              const char* what);
+  BarrierState* barrier_state(const Fiber* f, Block* block, const void* barrier);
+  void end_phase_if_complete(BarrierState* state);
+  void land(Cluster* cluster, size_t at);
   void reset_after_failure();
   void record_failure(const char* text);
   [[noreturn]] void stuck();
@@ -207,8 +283,10 @@ class Runner {
   StackPool stacks_;
   std::vector<Fiber*> idle_;
   std::vector<Block*> free_blocks_;
+  std::vector<Cluster*> free_clusters_;
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<std::unique_ptr<Cluster>> clusters_;
 };
 
 }  // namespace frnn::machine::emulated

@@ -9,10 +9,6 @@ namespace frnn::machine::emulated {
 
 namespace {
 
-Fiber* running() {
-  return static_cast<Fiber*>(const_cast<Self*>(self));
-}
-
 bool is_aligned(const void* address, int bytes) {
   return (reinterpret_cast<uintptr_t>(address) & static_cast<uintptr_t>(bytes - 1)) == 0;
 }

@@ -54,6 +54,10 @@ class SharedMemory {
   void fill_variable(const SharedLayout::Variable& variable);
   unsigned char* variable(const SharedLayout::Variable& v) const { return base_ + v.offset; }
   unsigned char* dynamic() const { return dynamic_; }
+  // The place in `other` of what lies at `address` here.
+  unsigned char* same_place(const SharedMemory& other, const void* address) const {
+    return other.base_ + (static_cast<const unsigned char*>(address) - base_);
+  }
   // Whether [address, address + bytes) is all one variable's or all dynamic memory.
   bool holds(const SharedLayout& layout, const void* address, size_t bytes) const;
   bool maps(const void* address) const;  // with its guard pages

@@ -45,6 +45,11 @@ class Context {
     return resident_blocks_of(reinterpret_cast<const void*>(kernel), grid, per_multiprocessor);
   }
 
+  template <class Args>
+  Status resident_clusters(void (*kernel)(Args), const Grid& grid, int* count) {
+    return resident_clusters_of(reinterpret_cast<const void*>(kernel), grid, count);
+  }
+
   Status counter(const std::string& key, int64_t* value);
   Status set(const std::string& key, int64_t value);
   void count_gemm() { ++gemms_; }
@@ -55,6 +60,7 @@ class Context {
   Status launch_bytes(const char* name, const void* kernel, const Grid& grid, Stream stream,
                       const void* args);
   Status resident_blocks_of(const void* kernel, const Grid& grid, int* per_multiprocessor);
+  Status resident_clusters_of(const void* kernel, const Grid& grid, int* count);
 
   Properties properties_;
   std::atomic<int64_t> allocations_{0};

@@ -67,6 +67,11 @@ class Context {
     return resident_blocks_of(grid, per_multiprocessor);
   }
 
+  template <class Args>
+  Status resident_clusters(void (*)(Args), const Grid& grid, int* count) {
+    return resident_clusters_of(grid, count);
+  }
+
   Status counter(const std::string& key, int64_t* value);
   Status set(const std::string& key, int64_t value);
   void count_gemm();
@@ -78,6 +83,7 @@ class Context {
   Status launch_bytes(const char* name, void (*kernel)(), emulated::Invoke invoke, const Grid& grid,
                       Stream stream, const void* args, int64_t args_bytes);
   Status resident_blocks_of(const Grid& grid, int* per_multiprocessor);
+  Status resident_clusters_of(const Grid& grid, int* count);
 
   Properties properties_;
   std::unique_ptr<emulated::Machine> machine_;

@@ -24,6 +24,8 @@
 //                                         Stream stream, const Args& args)
 //     template <class Args> Status resident_blocks(void (*kernel)(Args), const Grid& grid,
 //                                                  int* per_multiprocessor)
+//     template <class Args> Status resident_clusters(void (*kernel)(Args), const Grid& grid,
+//                                                    int* count)   on the device at once; 0: none
 //     Status counter(const std::string& key, int64_t* value)
 //     Status set(const std::string& key, int64_t value)
 //     void count_gemm()                  for the callers of BLAS
@@ -55,6 +57,8 @@ struct Grid {
   int threads = 0;           // in a block, 1 to 1024
   int shared_bytes = 0;      // dynamic shared memory, in addition to FRNN_SHARED variables
   bool cooperative = false;  // all blocks are alive at once; sync_grid is allowed
+  int cluster = 1;           // blocks in a cluster; `blocks` is a multiple of it. More than 8, and
+                             // shapes that need much, may not be there: ask resident_clusters
 };
 
 struct Properties {
@@ -73,6 +77,7 @@ struct Properties {
   int driver_version = 0;  // CUDA's form, 13000 for 13.0; 0 where emulated
   int runtime_version = 0;
   bool cooperative = false;
+  bool clusters = false;
   bool emulated = false;
 };
 

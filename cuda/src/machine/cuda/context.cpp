@@ -42,14 +42,6 @@ void* pointer_of(int64_t address) {
   return reinterpret_cast<void*>(address);
 }
 
-// More than 48 KiB of dynamic shared memory is granted to a kernel only when it is asked for.
-Status allow_shared(const void* kernel, const Grid& grid) {
-  if (grid.shared_bytes <= 48 * 1024) return Status::success();
-  return check(
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, grid.shared_bytes),
-      "asking for shared memory");
-}
-
 }  // namespace
 
 Status Context::device_count(int64_t* count) {
@@ -85,6 +77,7 @@ Status Context::read_properties() {
   to.shared_bytes_per_multiprocessor = static_cast<int64_t>(p.sharedMemPerMultiprocessor);
   to.shared_bytes_per_block = static_cast<int64_t>(p.sharedMemPerBlockOptin);
   to.cooperative = p.cooperativeLaunch != 0;
+  to.clusters = p.clusterLaunch != 0;
   FRNN_TRY(check(cudaDeviceGetAttribute(&to.clock_khz, cudaDevAttrClockRate, to.ordinal),
                  "reading the clock rate"));
   FRNN_TRY(check(cudaDriverGetVersion(&to.driver_version), "reading the driver version"));
@@ -204,35 +197,90 @@ Status Context::event_elapsed_us(Event start, Event end, double* us) {
   return Status::success();
 }
 
+namespace {
+
+// A launch as the runtime takes it. It points into itself, so it must stay where it was made.
+class LaunchConfig {
+ public:
+  LaunchConfig(const Grid& grid, Stream stream) {
+    config_.gridDim = dim3(static_cast<unsigned>(grid.blocks));
+    config_.blockDim = dim3(static_cast<unsigned>(grid.threads));
+    config_.dynamicSmemBytes = static_cast<size_t>(grid.shared_bytes);
+    config_.stream = stream_of(stream);
+    config_.attrs = attributes_;
+    if (grid.cooperative) {
+      cudaLaunchAttribute& attribute = attributes_[config_.numAttrs++];
+      attribute.id = cudaLaunchAttributeCooperative;
+      attribute.val.cooperative = 1;
+    }
+    if (grid.cluster > 1) {
+      cudaLaunchAttribute& attribute = attributes_[config_.numAttrs++];
+      attribute.id = cudaLaunchAttributeClusterDimension;
+      attribute.val.clusterDim.x = static_cast<unsigned>(grid.cluster);
+      attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+    }
+  }
+  LaunchConfig(const LaunchConfig&) = delete;
+  LaunchConfig& operator=(const LaunchConfig&) = delete;
+  const cudaLaunchConfig_t* get() const { return &config_; }
+
+ private:
+  cudaLaunchConfig_t config_ = {};
+  cudaLaunchAttribute attributes_[2] = {};
+};
+
+// What a kernel may have only when it was asked for: more than 48 KiB of dynamic shared memory, and
+// clusters of more than 8 blocks.
+Status allow(const void* kernel, const Grid& grid) {
+  if (grid.shared_bytes > 48 * 1024) {
+    FRNN_TRY(check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                        grid.shared_bytes),
+                   "asking for shared memory"));
+  }
+  if (grid.cluster > 8) {
+    FRNN_TRY(check(cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1),
+                   "asking for large clusters"));
+  }
+  return Status::success();
+}
+
+}  // namespace
+
 Status Context::launch_bytes(const char* name, const void* kernel, const Grid& grid, Stream stream,
                              const void* args) {
   if (grid.blocks == 0) return Status::success();
   FRNN_TRY(activate());
-  FRNN_TRY(allow_shared(kernel, grid));
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(static_cast<unsigned>(grid.blocks));
-  config.blockDim = dim3(static_cast<unsigned>(grid.threads));
-  config.dynamicSmemBytes = static_cast<size_t>(grid.shared_bytes);
-  config.stream = stream_of(stream);
-  cudaLaunchAttribute cooperative = {};
-  cooperative.id = cudaLaunchAttributeCooperative;
-  cooperative.val.cooperative = 1;
-  if (grid.cooperative) {
-    config.attrs = &cooperative;
-    config.numAttrs = 1;
-  }
+  FRNN_TRY(allow(kernel, grid));
+  const LaunchConfig config(grid, stream);
   void* parameters[] = {const_cast<void*>(args)};
   ++launches_;
-  return check(cudaLaunchKernelExC(&config, kernel, parameters), name);
+  return check(cudaLaunchKernelExC(config.get(), kernel, parameters), name);
 }
 
 Status Context::resident_blocks_of(const void* kernel, const Grid& grid, int* per_multiprocessor) {
   FRNN_TRY(activate());
-  FRNN_TRY(allow_shared(kernel, grid));
+  FRNN_TRY(allow(kernel, grid));
   return check(
       cudaOccupancyMaxActiveBlocksPerMultiprocessor(per_multiprocessor, kernel, grid.threads,
                                                     static_cast<size_t>(grid.shared_bytes)),
       "asking for a kernel's occupancy");
+}
+
+Status Context::resident_clusters_of(const void* kernel, const Grid& grid, int* count) {
+  *count = 0;
+  if (!properties_.clusters) return Status::success();
+  FRNN_TRY(activate());
+  FRNN_TRY(allow(kernel, grid));
+  const LaunchConfig config(grid, 0);
+  const cudaError_t error = cudaOccupancyMaxActiveClusters(count, kernel, config.get());
+  if (error == cudaSuccess) return Status::success();
+  *count = 0;
+  // A cluster larger than this device has is an answer, not a fault.
+  if (error == cudaErrorInvalidClusterSize) {
+    (void)cudaGetLastError();
+    return Status::success();
+  }
+  return check(error, "asking for a kernel's clusters");
 }
 
 Status Context::counter(const std::string& key, int64_t* value) {
