@@ -22,7 +22,7 @@ public final class RnnCall {
   private final long steps;
   private final long batch;
   private final boolean training;
-  private final RnnSizes sizes;
+  private RnnSizes sizes;
   private final Arguments<Fields.Net> arguments;
   private final NetArguments net;
   private final @Nullable DeviceBuffer[] weights; // by entry and parameter
@@ -72,7 +72,7 @@ public final class RnnCall {
   }
 
   /**
-   * Memory that this call needs.
+   * Memory that this call needs; it may grow when {@link #lengths} are bound.
    *
    * @return bytes of reserve and workspace
    */
@@ -298,6 +298,7 @@ public final class RnnCall {
    */
   public RnnCall lengths(@Nullable DeviceBuffer buffer) {
     arguments.bind(Fields.Net.LENGTHS, "lengths", buffer, DType.I32, batch);
+    sizes = rnn.sizes(net, "T=" + steps + " B=" + batch);
     return this;
   }
 
@@ -443,6 +444,7 @@ public final class RnnCall {
     arguments.require(Fields.Net.Y, "y");
     if (training && sizes.reserveBytes() > 0) {
       arguments.require(Fields.Net.RESERVE, "reserve");
+      checkBytes("reserve", arguments.get(Fields.Net.RESERVE), sizes.reserveBytes());
     }
     if (workspaceBytes > 0) {
       arguments.require(Fields.Net.WORKSPACE, "workspace");

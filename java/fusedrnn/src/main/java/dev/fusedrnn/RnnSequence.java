@@ -27,6 +27,8 @@ public final class RnnSequence implements AutoCloseable {
   private final @Nullable DeviceBuffer dh0;
   private final @Nullable DeviceBuffer dc0;
   private @Nullable DeviceBuffer lengths;
+  private @Nullable DeviceBuffer reserve;
+  private @Nullable DeviceBuffer workspace;
 
   RnnSequence(Rnn rnn, long steps, long batch, boolean training) {
     this.rnn = rnn;
@@ -52,8 +54,7 @@ public final class RnnSequence implements AutoCloseable {
       dc0 = training && cell ? own(state) : null;
       call.x(x).h0(h0).c0(c0).y(y).hT(hT).cT(cT);
       call.dy(dy).dhT(dhT).dcT(dcT).dx(dx).dh0(dh0).dc0(dc0);
-      call.reserve(scratch(call.sizes().reserveBytes()));
-      call.workspace(scratch(call.sizes().workspaceBytes()));
+      bindScratch();
       rnn.device().synchronize();
     } catch (RuntimeException e) {
       close();
@@ -68,7 +69,22 @@ public final class RnnSequence implements AutoCloseable {
     return buffer;
   }
 
-  private DeviceBuffer scratch(long bytes) {
+  /** Binds reserve and workspace, new ones where the call needs more than there is. */
+  private void bindScratch() {
+    reserve = scratch(reserve, call.sizes().reserveBytes());
+    workspace = scratch(workspace, call.sizes().workspaceBytes());
+    call.reserve(reserve).workspace(workspace);
+  }
+
+  private DeviceBuffer scratch(@Nullable DeviceBuffer present, long bytes) {
+    if (present != null && present.bytes() >= bytes) {
+      return present;
+    }
+    if (present != null) {
+      rnn.device().synchronize(); // what is enqueued may still use it
+      owned.remove(present);
+      present.close();
+    }
     DeviceBuffer buffer = rnn.device().allocate(DType.F32, (bytes + 3) / 4);
     owned.add(buffer);
     return buffer;
@@ -125,6 +141,7 @@ public final class RnnSequence implements AutoCloseable {
       owned.add(buffer);
       lengths = buffer;
       call.lengths(buffer);
+      bindScratch();
     }
     buffer.write(live);
     return this;
