@@ -58,7 +58,13 @@ typedef enum frnn_cell {
   FRNN_GRU = 1,               // reset after the recurrent product (cuDNN, torch.nn)
   FRNN_GRU_RESET_BEFORE = 2,  // reset before the recurrent product (Cho 2014, v3)
   FRNN_RNN_TANH = 3,          // Elman 1990
-  FRNN_RNN_RELU = 4
+  FRNN_RNN_RELU = 4,
+  // Jozefowicz, Zaremba and Sutskever 2015; gate blocks r z n, h' = z n + (1 - z) h. The paper's
+  // bare x in MUT1's candidate and MUT2's reset gate is the learnt W x here, so that I need not be
+  // H. MUT1's update gate has no recurrent part: its w_hh is [2H, H] and b_hh [2H], blocks r n.
+  FRNN_MUT1 = 5,  // z = s(W_z x), r = s(W_r x + U_r h), n = tanh(U_n (r h) + tanh(W_n x))
+  FRNN_MUT2 = 6,  // z = s(W_z x + U_z h), r = s(W_r x + U_r h), n = tanh(U_n (r h) + W_n x)
+  FRNN_MUT3 = 7   // z = s(W_z x + U_z tanh(h)), r and n as MUT2; all with their biases
 } frnn_cell;
 
 // Bits that change an LSTM. Gate blocks that a variant lacks are left out of every parameter, the
@@ -89,6 +95,17 @@ typedef enum frnn_flag {
   FRNN_BATCH_FIRST = 32,    // x, y, dx, dy are [B, T, .] instead of [T, B, .]
   FRNN_ACCUMULATE_DX = 64   // dx is `+=` instead of `=`
 } frnn_flag;
+
+typedef enum frnn_norm {
+  FRNN_NO_NORM = 0,
+  // Ba, Kiros and Hinton 2016, LSTM alone (no variant, no projection): a = LN(W x; norm_ih) + b_ih
+  // + LN(R h; norm_hh) + b_hh over all 4H together, h = o tanh(LN(c; norm_c) + norm_c_bias)
+  FRNN_LAYER_NORM = 1,
+  // Laurent et al. 2016, every cell: each of the G*H columns of W x is normalised over the live
+  // rows of the whole sequence, times norm_ih; b_ih follows. Without training running statistics
+  // serve
+  FRNN_BATCH_NORM = 2
+} frnn_norm;
 
 typedef enum frnn_copy_kind {
   FRNN_HOST_TO_DEVICE = 0,
@@ -164,7 +181,8 @@ FRNN_API int frnn_event_elapsed_us(int64_t device, int64_t start, int64_t end, d
 typedef struct frnn_rnn {
   int64_t struct_bytes;
   int64_t cell;   // frnn_cell
-  int64_t dtype;  // frnn_dtype of every tensor below
+  int64_t dtype;  // frnn_dtype of every tensor below; with bf16 and f16 sums are fp32, and c0, cT,
+                  // dc0, dcT and running statistics are float32
   int64_t flags;  // FRNN_TRAINING | FRNN_ACCUMULATE | FRNN_ALLOW_TF32 | FRNN_REVERSE |
                   // FRNN_BATCH_FIRST | FRNN_ACCUMULATE_DX
   int64_t T;
@@ -207,9 +225,8 @@ typedef struct frnn_rnn {
   int64_t P;        // width of h after a projection (Sak et al. 2014), 1 to H - 1; 0: none, P = H.
                     // LSTM only. y, h0, hT, dy, dhT, dh0 and the columns of w_hh then are P wide
   int64_t w_hr;     // [P, H]: h = w_hr (o * tanh(c)); with P
-  int64_t
-      w_peephole;  // [K, H], one row for each of i, f, o that the variant has; with FRNN_PEEPHOLE
-  int64_t dw_hr;   // [P, H] = or +=, optional
+  int64_t w_peephole;   // [K, H], a row for each of i, f, o there is; with FRNN_PEEPHOLE
+  int64_t dw_hr;        // [P, H] = or +=, optional
   int64_t dw_peephole;  // [K, H] = or +=, optional
   int64_t lengths;   // int32 [B], device, optional: T. Clamped to [0, T]. Beyond its length a row
                      // holds its state, y and dx are zero and dy is not read
@@ -223,7 +240,20 @@ typedef struct frnn_rnn {
   double zoneout_c;  // random in training, in expectation otherwise. zoneout_c: LSTM only
   int64_t seed;      // of the masks
   int64_t offset;    // of the masks; a new one for each training step
-  int64_t mask_stream;  // sets apart the masks of layers and directions under one seed and offset
+  int64_t mask_stream;   // sets apart the masks of layers and directions under one seed and offset
+  int64_t norm;          // frnn_norm
+  int64_t norm_ih;       // [G*H] gain; with a norm
+  int64_t norm_hh;       // [4H] gain; layer norm
+  int64_t norm_c;        // [H] gain; layer norm
+  int64_t norm_c_bias;   // [H]; layer norm
+  int64_t running_mean;  // [G*H]; batch norm: read without training; with it the moving average
+  int64_t running_var;   // [G*H]  (1 - momentum) old + momentum new, of the unbiased variance
+  int64_t dnorm_ih;      // gradients, = or +=, each optional
+  int64_t dnorm_hh;
+  int64_t dnorm_c;
+  int64_t dnorm_c_bias;
+  double norm_epsilon;   // above 0 with a norm: added to the variance
+  double norm_momentum;  // in [0, 1]; batch norm
 } frnn_rnn;
 
 // Masks. Element e (row-major in the mask's dense shape) of mask kind k is dropped where word e % 4
@@ -255,6 +285,12 @@ typedef struct frnn_weights {
   int64_t b_hh;
   int64_t w_hr;
   int64_t w_peephole;
+  int64_t norm_ih;
+  int64_t norm_hh;
+  int64_t norm_c;
+  int64_t norm_c_bias;
+  int64_t running_mean;  // batch norm; not in a list of gradients
+  int64_t running_var;
 } frnn_weights;
 
 // L stacked layers in D directions. Layer k > 0 reads the output of layer k - 1, both directions
@@ -270,19 +306,18 @@ typedef struct frnn_net {
   int64_t I;
   int64_t H;
   int64_t P;
-  int64_t L;         // layers, at least 1
-  int64_t D;         // directions, 1 or 2; 2: outputs are [.., 2 * W], forward first
-  int64_t residual;  // 1: each layer after the first adds its input to its output
-  int64_t weights;   // host address of frnn_weights[L * D]: layer 0 forward, layer 0 reverse, ...
-  int64_t
-      gradients;    // host address of frnn_weights[L * D], backward; entries and the list optional
-  int64_t x;        // [T, B, I]
-  int64_t lengths;  // int32 [B], optional
-  int64_t h0;       // [L * D, B, W], optional: zero
-  int64_t c0;       // [L * D, B, H], optional: zero
-  int64_t y;        // [T, B, D * W] =
-  int64_t hT;       // [L * D, B, W] =, optional
-  int64_t cT;       // [L * D, B, H] =, optional
+  int64_t L;          // layers, at least 1
+  int64_t D;          // directions, 1 or 2; 2: outputs are [.., 2 * W], forward first
+  int64_t residual;   // 1: each layer after the first adds its input to its output
+  int64_t weights;    // host address of frnn_weights[L * D]: layer 0 forward, layer 0 reverse, ...
+  int64_t gradients;  // host address of frnn_weights[L * D], backward; all of it optional
+  int64_t x;          // [T, B, I]
+  int64_t lengths;    // int32 [B], optional
+  int64_t h0;         // [L * D, B, W], optional: zero
+  int64_t c0;         // [L * D, B, H], optional: zero
+  int64_t y;          // [T, B, D * W] =
+  int64_t hT;         // [L * D, B, W] =, optional
+  int64_t cT;         // [L * D, B, H] =, optional
   int64_t reserve;
   int64_t reserve_bytes;
   int64_t workspace;
@@ -302,6 +337,9 @@ typedef struct frnn_net {
   int64_t offset;
   int64_t stream;
   int64_t blas;
+  int64_t norm;  // frnn_norm, of every layer
+  double norm_epsilon;
+  double norm_momentum;
 } frnn_net;
 
 // Layer k in direction d draws its masks with mask_stream k * 2 + d; dropout on the output of layer

@@ -20,22 +20,27 @@ Status clear(Device& device, int64_t target, int64_t bytes, int64_t flags, int64
 }  // namespace
 
 Status empty_rnn_forward(Device& device, const frnn_rnn& rnn) {
-  const int64_t row = rnn.B * bytes_of(rnn.dtype);
-  FRNN_TRY(carry(device, rnn.hT, rnn.h0, row * width_of(rnn.H, rnn.P), rnn.stream));
-  return carry(device, rnn.cT, rnn.c0, row * rnn.H, rnn.stream);
+  const int64_t h_bytes = rnn.B * width_of(rnn.H, rnn.P) * bytes_of(rnn.dtype);
+  const int64_t c_bytes = rnn.B * rnn.H * state_bytes_of(rnn.dtype);
+  FRNN_TRY(carry(device, rnn.hT, rnn.h0, h_bytes, rnn.stream));
+  return carry(device, rnn.cT, rnn.c0, c_bytes, rnn.stream);
 }
 
 Status empty_rnn_backward(Device& device, const frnn_rnn& rnn) {
   const int64_t element = bytes_of(rnn.dtype);
   const int64_t W = width_of(rnn.H, rnn.P);
   const int64_t rows = gates_of(rnn.cell, rnn.variant) * rnn.H;
+  const int64_t recurrent_rows = recurrent_gates_of(rnn.cell, rnn.variant) * rnn.H;
   FRNN_TRY(carry(device, rnn.dh0, rnn.dhT, rnn.B * W * element, rnn.stream));
-  FRNN_TRY(carry(device, rnn.dc0, rnn.dcT, rnn.B * rnn.H * element, rnn.stream));
+  const int64_t c_bytes = rnn.B * rnn.H * state_bytes_of(rnn.dtype);
+  FRNN_TRY(carry(device, rnn.dc0, rnn.dcT, c_bytes, rnn.stream));
   const struct {
     int64_t address, elements;
-  } gradients[] = {{rnn.dw_ih, rows * rnn.I}, {rnn.dw_hh, rows * W},
-                   {rnn.db_ih, rows},         {rnn.db_hh, rows},
-                   {rnn.dw_hr, W * rnn.H},    {rnn.dw_peephole, peepholes_of(rnn.variant) * rnn.H}};
+  } gradients[] = {{rnn.dw_ih, rows * rnn.I}, {rnn.dw_hh, recurrent_rows * W},
+                   {rnn.db_ih, rows},         {rnn.db_hh, recurrent_rows},
+                   {rnn.dw_hr, W * rnn.H},    {rnn.dw_peephole, peepholes_of(rnn.variant) * rnn.H},
+                   {rnn.dnorm_ih, rows},      {rnn.dnorm_hh, rows},
+                   {rnn.dnorm_c, rnn.H},      {rnn.dnorm_c_bias, rnn.H}};
   for (const auto& gradient : gradients) {
     FRNN_TRY(clear(device, gradient.address, gradient.elements * element, rnn.flags, rnn.stream));
   }

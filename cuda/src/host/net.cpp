@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "host/checks.h"
 #include "host/empty.h"
 #include "host/plan.h"
 
@@ -89,6 +90,8 @@ frnn_rnn Net::sized(int64_t k) const {
   rnn.recurrent_dropout = net_.recurrent_dropout;
   rnn.zoneout_h = net_.zoneout_h, rnn.zoneout_c = net_.zoneout_c;
   rnn.seed = net_.seed, rnn.offset = net_.offset;
+  rnn.norm = net_.norm;
+  rnn.norm_epsilon = net_.norm_epsilon, rnn.norm_momentum = net_.norm_momentum;
   return rnn;
 }
 
@@ -97,19 +100,26 @@ void Net::bind_parameters(int64_t k, int64_t d, frnn_rnn* rnn) const {
   const frnn_weights& w = reinterpret_cast<const frnn_weights*>(net_.weights)[at];
   rnn->w_ih = w.w_ih, rnn->w_hh = w.w_hh, rnn->b_ih = w.b_ih, rnn->b_hh = w.b_hh;
   rnn->w_hr = w.w_hr, rnn->w_peephole = w.w_peephole;
+  rnn->norm_ih = w.norm_ih, rnn->norm_hh = w.norm_hh;
+  rnn->norm_c = w.norm_c, rnn->norm_c_bias = w.norm_c_bias;
+  rnn->running_mean = w.running_mean, rnn->running_var = w.running_var;
   if (!backward_ || net_.gradients == 0) return;
   const frnn_weights& g = reinterpret_cast<const frnn_weights*>(net_.gradients)[at];
   rnn->dw_ih = g.w_ih, rnn->dw_hh = g.w_hh, rnn->db_ih = g.b_ih, rnn->db_hh = g.b_hh;
   rnn->dw_hr = g.w_hr, rnn->dw_peephole = g.w_peephole;
+  rnn->dnorm_ih = g.norm_ih, rnn->dnorm_hh = g.norm_hh;
+  rnn->dnorm_c = g.norm_c, rnn->dnorm_c_bias = g.norm_c_bias;
 }
 
 // One layer in one direction, bound to everything but dy and dx.
 frnn_rnn Net::layer(int64_t k, int64_t d) const {
   const int64_t element = bytes_of(net_.dtype), at = k * net_.D + d;
   const int64_t W = width_of(net_.H, net_.P);
-  const auto state = [&](int64_t base, int64_t features) {
-    return base == 0 ? 0 : base + at * net_.B * features * element;
+  const auto state = [&](int64_t base, int64_t features, int64_t bytes) {
+    return base == 0 ? 0 : base + at * net_.B * features * bytes;
   };
+  const auto h = [&](int64_t base) { return state(base, W, element); };
+  const auto c = [&](int64_t base) { return state(base, net_.H, state_bytes_of(net_.dtype)); };
   frnn_rnn rnn = sized(k);
   bind_parameters(k, d, &rnn);
   if (d == 1) rnn.flags |= FRNN_REVERSE;
@@ -117,10 +127,8 @@ frnn_rnn Net::layer(int64_t k, int64_t d) const {
   const size_t layer_index = static_cast<size_t>(k);
   rnn.x = in_[layer_index];
   rnn.y = raw_[layer_index] == 0 ? 0 : raw_[layer_index] + d * W * element;
-  rnn.h0 = state(net_.h0, W), rnn.c0 = state(net_.c0, net_.H);
-  rnn.hT = state(net_.hT, W), rnn.cT = state(net_.cT, net_.H);
-  rnn.dhT = state(net_.dhT, W), rnn.dcT = state(net_.dcT, net_.H);
-  rnn.dh0 = state(net_.dh0, W), rnn.dc0 = state(net_.dc0, net_.H);
+  rnn.h0 = h(net_.h0), rnn.hT = h(net_.hT), rnn.dhT = h(net_.dhT), rnn.dh0 = h(net_.dh0);
+  rnn.c0 = c(net_.c0), rnn.cT = c(net_.cT), rnn.dcT = c(net_.dcT), rnn.dc0 = c(net_.dc0);
   rnn.reserve = reserve_[static_cast<size_t>(at)];
   rnn.reserve_bytes = layer_reserve_bytes_;
   rnn.workspace = layer_workspace_, rnn.workspace_bytes = layer_workspace_bytes_;
@@ -177,10 +185,15 @@ void Net::lay_out() {
 }
 
 MaskAdd Net::mask_add(int64_t k, int64_t a, int64_t b, int64_t out, bool mask) const {
-  const bool batch_first = (net_.flags & FRNN_BATCH_FIRST) != 0;
-  return {net_.T,    net_.B,      width(), batch_first ? 1 : 0,
-          a,         b,           out,     mask ? net_.dropout : 0.0,
-          net_.seed, net_.offset, k * 2,   net_.stream};
+  MaskAdd what{};
+  what.T = net_.T, what.B = net_.B, what.F = width();
+  what.dtype = net_.dtype;
+  what.batch_first = (net_.flags & FRNN_BATCH_FIRST) != 0 ? 1 : 0;
+  what.a = a, what.b = b, what.out = out;
+  what.p = mask ? net_.dropout : 0.0;
+  what.seed = net_.seed, what.offset = net_.offset, what.mask_stream = k * 2;
+  what.stream = net_.stream;
+  return what;
 }
 
 Status Net::run_mask_add(Device& device, const MaskAdd& what) const {

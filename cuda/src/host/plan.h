@@ -11,7 +11,7 @@
 namespace frnn {
 
 constexpr int64_t gates_of(int64_t cell) {
-  return cell == FRNN_LSTM ? 4 : (cell == FRNN_GRU || cell == FRNN_GRU_RESET_BEFORE) ? 3 : 1;
+  return cell == FRNN_LSTM ? 4 : (cell == FRNN_RNN_TANH || cell == FRNN_RNN_RELU) ? 1 : 3;
 }
 // Gate blocks of a layer's parameters: those of the cell less those that the variant lacks.
 constexpr int64_t gates_of(int64_t cell, int64_t variant) {
@@ -25,6 +25,17 @@ constexpr int64_t gates_of(int64_t cell, int64_t variant) {
 // Rows of w_peephole: the gates i, f, o that are there and have one.
 constexpr int64_t peepholes_of(int64_t variant) {
   return (variant & FRNN_PEEPHOLE) == 0 ? 0 : gates_of(FRNN_LSTM, variant) - 1;
+}
+// Gate blocks of w_hh and b_hh.
+constexpr int64_t recurrent_gates_of(int64_t cell, int64_t variant) {
+  return cell == FRNN_MUT1 ? 2 : gates_of(cell, variant);
+}
+constexpr bool is_16_bit(int64_t dtype) {
+  return dtype == FRNN_BF16 || dtype == FRNN_F16;
+}
+// Bytes of an element of c0, cT, dc0, dcT: the cell state is never narrower than fp32.
+constexpr int64_t state_bytes_of(int64_t dtype) {
+  return dtype == FRNN_F64 ? 8 : 4;
 }
 constexpr int64_t width_of(int64_t H, int64_t P) {
   return P > 0 ? P : H;

@@ -22,6 +22,7 @@ namespace frnn {
 // out = mask(a + b): dropout between layers, forward and backward, and residual connections.
 struct MaskAdd {
   int64_t T, B, F;
+  int64_t dtype;
   int64_t
       batch_first;  // rows are [B, T] instead of [T, B]; the mask is the same for the same (t, b)
   int64_t a;        // [T * B, F]
@@ -63,6 +64,9 @@ class Device {
   // Whether rnn_forward and rnn_backward serve the whole of frnn_rnn, or plain cells over dense
   // time-first tensors with rows of T steps alone.
   virtual bool serves_family() const { return false; }
+  virtual bool serves_mut() const { return false; }     // FRNN_MUT1 to 3
+  virtual bool serves_norms() const { return false; }   // layer and batch norm
+  virtual bool serves_16_bit() const { return false; }  // bf16 and f16 in frnn_rnn and mask_add
   virtual Status mask_add(const MaskAdd&) {
     return Status::fail(FRNN_UNSUPPORTED, "dropout and residual connections: not on this backend");
   }

@@ -33,10 +33,6 @@ Status load(const char* name, const Struct* given, Struct* out) {
   return Status::success();
 }
 
-// `address` has room for `needed` bytes; `what` is its field, without "_bytes".
-Status check_room(const char* what, int64_t address, int64_t given, int64_t needed);
-Status check_probability(const char* field, double p);  // in [0, 1)
-
 enum class Pass { kSizes, kForward, kBackward };
 
 // `backend` chooses the plan that reserve and workspace are held against.

@@ -18,7 +18,13 @@ public final class Fields {
     B_IH,
     B_HH,
     W_HR,
-    W_PEEPHOLE
+    W_PEEPHOLE,
+    NORM_IH,
+    NORM_HH,
+    NORM_C,
+    NORM_C_BIAS,
+    RUNNING_MEAN,
+    RUNNING_VAR
   }
 
   /** {@code frnn_net}. */
@@ -63,7 +69,10 @@ public final class Fields {
     SEED,
     OFFSET,
     STREAM,
-    BLAS
+    BLAS,
+    NORM,
+    NORM_EPSILON,
+    NORM_MOMENTUM
   }
 
   /** {@code frnn_tensors}. */
