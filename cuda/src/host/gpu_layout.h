@@ -7,24 +7,9 @@
 #include <cstdint>
 
 #include "fusedrnn.h"
+#include "host/carver.h"
 
 namespace frnn {
-
-// Hands out 256-byte aligned slices in turn. `bytes` is what they need from a base aligned to 16,
-// as the door asks; float4 accesses need no more, and the BLAS slice aligns itself.
-class Carver {
- public:
-  int64_t floats(int64_t count) { return take(4 * count); }
-  int64_t take(int64_t bytes) {
-    const int64_t offset = bytes_;
-    bytes_ += (bytes + 255) / 256 * 256;
-    return offset;
-  }
-  int64_t bytes() const { return bytes_; }
-
- private:
-  int64_t bytes_ = 0;
-};
 
 // What forward leaves for backward, in `reserve`.
 struct RnnReserve {

@@ -10,28 +10,13 @@
 #include <algorithm>
 #include <vector>
 
+#include "host/carver.h"
 #include "host/checks.h"
 #include "host/empty.h"
 #include "host/plan.h"
 
 namespace frnn {
 namespace {
-
-// Hands out aligned pieces of one block; with address 0 it only measures.
-class Pieces {
- public:
-  explicit Pieces(int64_t address) : address_(address) {}
-  int64_t take(int64_t bytes) {
-    const int64_t at = address_ + used_;
-    used_ += align_256(bytes);
-    return at;
-  }
-  int64_t used() const { return used_; }
-
- private:
-  int64_t address_;
-  int64_t used_ = 0;
-};
 
 class Net {
  public:
@@ -54,7 +39,7 @@ class Net {
   int64_t width() const { return net_.D * width_of(net_.H, net_.P); }
   int64_t sequence_bytes() const { return net_.T * net_.B * width() * bytes_of(net_.dtype); }
 
-  void lay_out_activations(Pieces* pieces);
+  void lay_out_activations(Carver* slices);
   frnn_rnn layer(int64_t k, int64_t d) const;
   frnn_rnn sized(int64_t k) const;
   void bind_parameters(int64_t k, int64_t d, frnn_rnn* rnn) const;
@@ -137,15 +122,15 @@ frnn_rnn Net::layer(int64_t k, int64_t d) const {
 }
 
 // In training every layer keeps its own; otherwise two slots of each kind take turns.
-void Net::lay_out_activations(Pieces* pieces) {
+void Net::lay_out_activations(Carver* slices) {
   const int64_t turns = training() ? net_.L : 2;
   const int64_t raws = std::min(turns, net_.residual != 0 && net_.L > 1 ? net_.L : net_.L - 1);
   const int64_t ins = masked() || net_.residual != 0 ? std::min(turns, net_.L - 1) : 0;
   std::vector<int64_t> raw_slots, in_slots;
   for (int64_t n = 0; n < raws; ++n)
-    raw_slots.push_back(pieces->take(sequence_bytes()));
+    raw_slots.push_back(slices->take(sequence_bytes()));
   for (int64_t n = 0; n < ins; ++n)
-    in_slots.push_back(pieces->take(sequence_bytes()));
+    in_slots.push_back(slices->take(sequence_bytes()));
   const auto slot = [&](const std::vector<int64_t>& slots, int64_t k) {
     return slots[static_cast<size_t>(k % turns)];
   };
@@ -168,7 +153,7 @@ void Net::lay_out() {
                  backward_ ? sizes.backward_workspace_bytes : sizes.forward_workspace_bytes);
   }
   if (!training()) layer_reserve_bytes_ = 0;
-  Pieces reserve(net_.reserve), workspace(net_.workspace);
+  Carver reserve(net_.reserve), workspace(net_.workspace);
   layer_workspace_ = workspace.take(layer_workspace_bytes_);
   for (int64_t k = 0; k < net_.L * net_.D; ++k)
     reserve_.push_back(reserve.take(layer_reserve_bytes_));
@@ -181,7 +166,7 @@ void Net::lay_out() {
     for (int64_t k = 0; k < net_.L; ++k)
       din_.push_back(k == 0 ? net_.dx : slots[k % 2]);
   }
-  reserve_used_ = reserve.used(), workspace_used_ = workspace.used();
+  reserve_used_ = reserve.bytes(), workspace_used_ = workspace.bytes();
 }
 
 MaskAdd Net::mask_add(int64_t k, int64_t a, int64_t b, int64_t out, bool mask) const {
