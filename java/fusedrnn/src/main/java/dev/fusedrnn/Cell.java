@@ -24,7 +24,18 @@ public enum Cell {
   /** Elman 1990: h' = tanh(W x + b + U h + c). */
   RNN_TANH(1, "rnn_tanh"),
   /** As {@link #RNN_TANH} with max(0, .) for tanh. */
-  RNN_RELU(1, "rnn_relu");
+  RNN_RELU(1, "rnn_relu"),
+  /**
+   * The first of the cells that Jozefowicz, Zaremba and Sutskever 2015 found by mutation; gates
+   * {@code r z n}: z = s(Wz x + bz), r = s(Wr x + br + Ur h + cr), n = tanh(tanh(Wn x + bn) + Un (r
+   * h) + cn), h' = z n + (1 - z) h. The update gate does not see h, so the recurrent weights have
+   * blocks {@code r n} only. The paper's bare x is Wn x + bn here, so that I need not be H.
+   */
+  MUT1(3, "mut1"),
+  /** The second: z and r as of a GRU, n = tanh(Wn x + bn + Un (r h) + cn), h' = z n + (1 - z) h. */
+  MUT2(3, "mut2"),
+  /** The third: as {@link #MUT2} with z = s(Wz x + bz + Uz tanh(h) + cz). */
+  MUT3(3, "mut3");
 
   private final int gates;
   private final String label;
@@ -37,10 +48,19 @@ public enum Cell {
   /**
    * The number of gate blocks G.
    *
-   * @return 4 for LSTM, 3 for GRU, 1 for a plain RNN
+   * @return 4 for LSTM, 3 for GRU and MUT, 1 for a plain RNN
    */
   public int gates() {
     return gates;
+  }
+
+  /**
+   * The number of gate blocks of the recurrent weights and bias.
+   *
+   * @return as {@link #gates()}, but 2 for MUT1
+   */
+  public int recurrentGates() {
+    return this == MUT1 ? 2 : gates;
   }
 
   /**

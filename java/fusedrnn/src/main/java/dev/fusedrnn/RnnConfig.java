@@ -303,12 +303,19 @@ public final class RnnConfig {
   }
 
   /**
-   * Rows of the weight matrices.
+   * Rows of the input weights; the recurrent weights have as many, but of MUT1 two thirds.
    *
    * @return G * H
    */
   public long gateRows() {
     return Math.multiplyExact(gates(), values.hiddenSize);
+  }
+
+  /** Rows of the recurrent weights: as the input's, but for MUT1. */
+  private long recurrentRows() {
+    return values.cell == Cell.LSTM
+        ? gateRows()
+        : Math.multiplyExact(values.cell.recurrentGates(), values.hiddenSize);
   }
 
   /**
@@ -341,8 +348,9 @@ public final class RnnConfig {
   public long[] shape(Parameter parameter, int layer) {
     return switch (parameter) {
       case WEIGHT_IH -> new long[] {gateRows(), inputSize(layer)};
-      case WEIGHT_HH -> new long[] {gateRows(), stateSize()};
-      case BIAS_IH, BIAS_HH -> new long[] {gateRows()};
+      case WEIGHT_HH -> new long[] {recurrentRows(), stateSize()};
+      case BIAS_IH -> new long[] {gateRows()};
+      case BIAS_HH -> new long[] {recurrentRows()};
       case WEIGHT_HR -> new long[] {values.projectionSize, values.hiddenSize};
       case WEIGHT_PEEPHOLE -> new long[] {Variants.peepholes(variant), values.hiddenSize};
     };

@@ -171,6 +171,78 @@ class ReferenceByHandTest {
     assertScalar(0.481, s.dh0(), "dh0");
   }
 
+  /**
+   * h0 = 2/5, r = 1/2, z = 3/4, tanh(Wn x + bn) = 1/2, Un (r h0) + cn = 1/2 * 1/5 + cn = ln 3 -
+   * 1/2; n = 4/5; h = 3/4 * 4/5 + 1/4 * 2/5 = 0.7.
+   *
+   * <p>Backward: du_n = z (1 - n^2) = 0.27, da_n = 0.27 * 3/4 = 0.2025; da_z = (n - h0) z (1 - z) =
+   * 0.075; d(r h) = Un du_n = 0.135; da_r = 0.135 * 0.4 / 4 = 0.0135; dh0 = (1 - z) + d(r h) r + Ur
+   * da_r = 0.25 + 0.0675 + 0.0135.
+   */
+  @Test
+  void mut1() {
+    RnnSequence s =
+        run(
+            Cell.MUT1,
+            new double[] {1, 2, 3},
+            new double[] {-0.4, LN3, LN3 / 2},
+            new double[] {1, 0.5},
+            new double[] {0, LN3 - 0.6},
+            0.4,
+            0);
+    assertScalar(0.7, s.y(), "y");
+    double[] da = {0.0135, 0.075, 0.2025};
+    double[] du = {0.0135, 0.27};
+    assertParameterGradients(da, du, new double[] {0.4, 0.2}, 0.027, 0.15, 0.405);
+    assertScalar(0.0135 + 0.15 + 0.6075, s.dx(), "dx");
+    assertScalar(0.331, s.dh0(), "dh0");
+  }
+
+  /** As above with Wn x + bn = ln 3 - 2/5, cn = 3/10 and Uz = -2, so dh0 = 0.331 - 2 * 0.075. */
+  @Test
+  void mut2() {
+    RnnSequence s =
+        run(
+            Cell.MUT2,
+            new double[] {1, 2, 3},
+            new double[] {-0.4, LN3 + 0.8, LN3 - 0.4},
+            new double[] {1, -2, 0.5},
+            new double[] {0, 0, 0.3},
+            0.4,
+            0);
+    assertScalar(0.7, s.y(), "y");
+    double[] da = {0.0135, 0.075, 0.27};
+    assertParameterGradients(da, da, new double[] {0.4, 0.4, 0.2}, 0.027, 0.15, 0.54);
+    assertScalar(0.0135 + 0.15 + 0.81, s.dx(), "dx");
+    assertScalar(0.181, s.dh0(), "dh0");
+  }
+
+  /**
+   * With h0 = ln 3 / 2, so that Uz sees tanh(h0) = 1/2: Un (r h0) + cn = h0 / 4 + 3/10; h = 3/5 +
+   * h0 / 4. Backward: da_z = (4/5 - h0) * 3/16, da_r = 0.135 h0 / 4, dh0 = 0.25 + 0.0675 + da_r - 2
+   * da_z * 3/4.
+   */
+  @Test
+  void mut3() {
+    double h0 = LN3 / 2;
+    RnnSequence s =
+        run(
+            Cell.MUT3,
+            new double[] {1, 2, 3},
+            new double[] {-h0, LN3 + 1, LN3 - 0.3 - h0 / 4},
+            new double[] {1, -2, 0.5},
+            new double[] {0, 0, 0.3},
+            h0,
+            0);
+    assertScalar(0.6 + h0 / 4, s.y(), "y");
+    double daR = 0.135 * h0 / 4;
+    double daZ = (0.8 - h0) * 3 / 16;
+    double[] da = {daR, daZ, 0.27};
+    assertParameterGradients(da, da, new double[] {h0, 0.5, h0 / 2}, 2 * daR, 2 * daZ, 0.54);
+    assertScalar(daR + 2 * daZ + 0.81, s.dx(), "dx");
+    assertScalar(0.3175 + daR - 1.5 * daZ, s.dh0(), "dh0");
+  }
+
   /** h = tanh(ln 3) = 4/5; da = 1 - 16/25 = 0.36; dx = 3 da, dh0 = 2 da. */
   @Test
   void rnnTanh() {

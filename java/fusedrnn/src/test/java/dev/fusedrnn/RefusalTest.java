@@ -315,7 +315,8 @@ class RefusalTest {
         "backend: expected one of auto, cuda, cpu, emulated, reference, got gpu",
         () -> Device.open("gpu"));
     refused(
-        "cell: expected one of lstm, gru, gru_reset_before, rnn_tanh, rnn_relu, got lsmt",
+        "cell: expected one of lstm, gru, gru_reset_before, rnn_tanh, rnn_relu, mut1, mut2, mut3,"
+            + " got lsmt",
         () -> Cell.fromName("lsmt"));
     refused(
         "dtype: expected one of f64, f32, bf16, f16, i32, got fp32", () -> DType.fromName("fp32"));

@@ -35,7 +35,8 @@ class OnnxRnnTest {
 
   static Stream<RnnConfig> configs() {
     return Stream.concat(
-        Networks.plain(Cell.values()).stream(),
+        Networks.plain(Cell.LSTM, Cell.GRU, Cell.GRU_RESET_BEFORE, Cell.RNN_TANH, Cell.RNN_RELU)
+            .stream(),
         Stream.of(
             Networks.builder(Cell.LSTM).peephole(true).bidirectional(true).build(),
             Networks.builder(Cell.LSTM).coupledForget(true).layers(2).build(),

@@ -17,6 +17,7 @@ interface ReferenceCell {
     return switch (layer.cell()) {
       case LSTM -> new ReferenceLstm(layer, weights, gradients);
       case GRU, GRU_RESET_BEFORE -> new ReferenceGru(layer, weights, gradients);
+      case MUT1, MUT2, MUT3 -> new ReferenceMut(layer, weights, gradients);
       case RNN_TANH, RNN_RELU -> new ReferenceElman(layer, weights, gradients);
     };
   }

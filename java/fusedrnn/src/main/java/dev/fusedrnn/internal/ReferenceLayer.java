@@ -62,9 +62,14 @@ record ReferenceLayer(
     return projection > 0 ? projection : hidden;
   }
 
-  /** Rows of the weights. */
+  /** Rows of the input weights. */
   int rows() {
     return (cell == Cell.LSTM ? Variants.gates(variant) : cell.gates()) * hidden;
+  }
+
+  /** Rows of the recurrent weights. */
+  int recurrentRows() {
+    return cell == Cell.LSTM ? rows() : cell.recurrentGates() * hidden;
   }
 
   /** The time of a row's step. */

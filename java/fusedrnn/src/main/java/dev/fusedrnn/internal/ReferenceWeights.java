@@ -4,9 +4,9 @@ package dev.fusedrnn.internal;
  * Parameters of one layer and direction, or their gradients; absent ones are zeros.
  *
  * @param wIh [G*H, I]
- * @param wHh [G*H, W]
+ * @param wHh [G*H, W], of MUT1 [2*H, H]
  * @param bIh [G*H]
- * @param bHh [G*H]
+ * @param bHh [G*H], of MUT1 [2*H]
  * @param wHr [P, H], empty without a projection
  * @param wPeephole [K, H], empty without peepholes
  */
@@ -16,9 +16,9 @@ record ReferenceWeights(
   static ReferenceWeights zeros(ReferenceLayer layer) {
     return new ReferenceWeights(
         new double[layer.rows() * layer.input()],
-        new double[layer.rows() * layer.width()],
+        new double[layer.recurrentRows() * layer.width()],
         new double[layer.rows()],
-        new double[layer.rows()],
+        new double[layer.recurrentRows()],
         new double[layer.projection() * layer.hidden()],
         new double[Variants.peepholes(layer.variant()) * layer.hidden()]);
   }
