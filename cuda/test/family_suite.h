@@ -1,0 +1,394 @@
+// The whole family on one backend: variants, projections, clips, masks, rows of their own
+// lengths, both directions, both layouts, strided rows, in combinations that a seed draws. Forward
+// against naive loops in double, gradients against differences of those; then every row alone, bit
+// for bit, and the masks between layers.
+
+#ifndef FUSEDRNN_TEST_FAMILY_SUITE_H_
+#define FUSEDRNN_TEST_FAMILY_SUITE_H_
+
+#include <limits>
+
+#include "gpu.h"
+#include "host/plan.h"
+#include "naive_family.h"
+
+namespace frnn {
+
+// What a test program says of its backend. Devices of different seeds may differ in all that must
+// not change the bits: the order of blocks, the number of threads.
+std::unique_ptr<Device> open_device(int64_t seed);
+frnn_rnn_sizes sizes_of(const frnn_rnn& rnn);
+
+namespace {
+
+using namespace testing;
+using Floats = std::vector<float>;
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+size_t at(int64_t k) {
+  return static_cast<size_t>(k);
+}
+
+// A call: settings, lengths (empty: all T) and dense time-first inputs.
+struct Problem {
+  frnn_rnn rnn{};
+  std::vector<int32_t> lengths;
+  std::map<std::string, Floats> in;
+
+  int64_t W() const { return width_of(rnn.H, rnn.P); }
+  int64_t length(int64_t b) const {
+    return lengths.empty() ? rnn.T : std::max<int64_t>(0, std::min<int64_t>(rnn.T, lengths[at(b)]));
+  }
+};
+
+// What it gave, dense and time-first again.
+using Results = std::map<std::string, Floats>;
+
+bool is_sequence(const std::string& name) {
+  return name == "x" || name == "dy" || name == "y" || name == "dx";
+}
+
+class Call {
+ public:
+  explicit Call(const Problem& p, int64_t machine_seed)
+      : p_(p), device_(open_device(machine_seed)) {}
+
+  Results run() {
+    frnn_rnn rnn = p_.rnn;
+    for (const auto& [name, values] : p_.in)
+      place(name, values);
+    const std::map<std::string, int64_t> outputs = output_sizes();
+    for (const auto& [name, count] : outputs)
+      place(name, Floats(at(count), kNan));
+    std::unique_ptr<Tensor<int32_t>> lengths;
+    if (!p_.lengths.empty()) {
+      lengths = std::make_unique<Tensor<int32_t>>(*device_, p_.lengths);
+      rnn.lengths = lengths->address();
+    }
+    bind(&rnn);
+    const frnn_rnn_sizes sizes = sizes_of(rnn);
+    Tensor<char> reserve(*device_, sizes.reserve_bytes);
+    Tensor<char> forward(*device_, sizes.forward_workspace_bytes);
+    Tensor<char> backward(*device_, sizes.backward_workspace_bytes);
+    fill(reserve), fill(forward), fill(backward);
+    rnn.reserve = reserve.address(), rnn.workspace = forward.address();
+    FRNN_CHECK_OK(device_->rnn_forward(rnn));
+    if ((rnn.flags & FRNN_TRAINING) != 0) {
+      rnn.workspace = backward.address();
+      FRNN_CHECK_OK(device_->rnn_backward(rnn));
+    }
+    FRNN_CHECK_OK(device_->synchronize());
+    Results results;
+    for (const auto& [name, count] : outputs)
+      results[name] = take(name, count);
+    return results;
+  }
+
+ private:
+  void fill(const Tensor<char>& memory) const {  // with NaN
+    FRNN_CHECK_OK(device_->fill(memory.address(), 0xff, memory.bytes(), 0));
+  }
+
+  std::map<std::string, int64_t> output_sizes() const {
+    const frnn_rnn& r = p_.rnn;
+    std::map<std::string, int64_t> sizes = {{"y", r.T * r.B * p_.W()}, {"hT", r.B * p_.W()}};
+    if (r.cell == FRNN_LSTM) sizes["cT"] = r.B * r.H;
+    if ((r.flags & FRNN_TRAINING) == 0) return sizes;
+    for (const char* name :
+         {"w_ih", "w_hh", "b_ih", "b_hh", "w_hr", "w_peephole", "x", "h0", "c0"}) {
+      const auto found = p_.in.find(name);
+      if (found == p_.in.end()) continue;
+      sizes[std::string("d") + name] = static_cast<int64_t>(found->second.size());
+    }
+    return sizes;
+  }
+
+  int64_t features(const std::string& name) const {
+    return name == "x" || name == "dx" ? p_.rnn.I : p_.W();
+  }
+  int64_t stride(const std::string& name) const {
+    const int64_t ld = name == "x" || name == "dx" ? p_.rnn.x_ld : p_.rnn.y_ld;
+    return ld != 0 ? ld : features(name);
+  }
+  int64_t row(int64_t t, int64_t b) const {
+    return (p_.rnn.flags & FRNN_BATCH_FIRST) != 0 ? b * p_.rnn.T + t : t * p_.rnn.B + b;
+  }
+
+  // Sequences go to the device in the call's layout; between strided rows lies NaN.
+  void place(const std::string& name, const Floats& values) {
+    Floats laid = values;
+    if (is_sequence(name)) {
+      const int64_t F = features(name), ld = stride(name);
+      laid.assign(at(p_.rnn.T * p_.rnn.B * ld), kNan);
+      for (int64_t t = 0; t < p_.rnn.T; ++t) {
+        for (int64_t b = 0; b < p_.rnn.B; ++b) {
+          for (int64_t k = 0; k < F; ++k) {
+            laid[at(row(t, b) * ld + k)] = values[at((t * p_.rnn.B + b) * F + k)];
+          }
+        }
+      }
+    }
+    tensors_[name] = std::make_unique<Tensor<float>>(*device_, laid);
+  }
+
+  Floats take(const std::string& name, int64_t count) const {
+    const Floats laid = tensors_.at(name)->read();
+    if (!is_sequence(name)) return laid;
+    const int64_t F = features(name), ld = stride(name);
+    Floats values(at(count));
+    for (int64_t t = 0; t < p_.rnn.T; ++t) {
+      for (int64_t b = 0; b < p_.rnn.B; ++b) {
+        for (int64_t k = 0; k < ld; ++k) {
+          const float v = laid[at(row(t, b) * ld + k)];
+          if (k < F) {
+            values[at((t * p_.rnn.B + b) * F + k)] = v;
+          } else {
+            FRNN_CHECK(std::isnan(v));  // nobody wrote between the rows
+          }
+        }
+      }
+    }
+    return values;
+  }
+
+  void bind(frnn_rnn* r) const {
+    const std::pair<const char*, int64_t*> fields[] = {
+        {"w_ih", &r->w_ih},   {"w_hh", &r->w_hh},   {"b_ih", &r->b_ih},
+        {"b_hh", &r->b_hh},   {"w_hr", &r->w_hr},   {"w_peephole", &r->w_peephole},
+        {"x", &r->x},         {"h0", &r->h0},       {"c0", &r->c0},
+        {"y", &r->y},         {"hT", &r->hT},       {"cT", &r->cT},
+        {"dy", &r->dy},       {"dhT", &r->dhT},     {"dcT", &r->dcT},
+        {"dx", &r->dx},       {"dh0", &r->dh0},     {"dc0", &r->dc0},
+        {"dw_ih", &r->dw_ih}, {"dw_hh", &r->dw_hh}, {"db_ih", &r->db_ih},
+        {"db_hh", &r->db_hh}, {"dw_hr", &r->dw_hr}, {"dw_peephole", &r->dw_peephole}};
+    for (const auto& [name, field] : fields) {
+      const auto found = tensors_.find(name);
+      if (found != tensors_.end()) *field = found->second->address();
+    }
+  }
+
+  const Problem& p_;
+  std::unique_ptr<Device> device_;
+  std::map<std::string, std::unique_ptr<Tensor<float>>> tensors_;
+};
+
+Problem draw(int64_t cell, uint64_t seed) {
+  Random random(seed);
+  const auto chance = [&](int64_t one_in) { return random.below(one_in) == 0; };
+  Problem p;
+  frnn_rnn& r = p.rnn;
+  r.struct_bytes = sizeof r;
+  r.cell = cell, r.dtype = FRNN_F32;
+  r.T = 1 + random.below(5), r.B = 1 + random.below(4);
+  r.I = 1 + random.below(4), r.H = 2 + random.below(5);
+  r.flags = chance(5) ? 0 : FRNN_TRAINING;
+  if (chance(2)) r.flags |= FRNN_REVERSE;
+  if (chance(2)) r.flags |= FRNN_BATCH_FIRST;
+  if (cell == FRNN_LSTM) {
+    const int64_t ablations[] = {0, FRNN_COUPLED, FRNN_NO_INPUT_GATE, FRNN_NO_FORGET_GATE};
+    r.variant = ablations[random.below(4)];
+    if (chance(4)) r.variant |= FRNN_NO_OUTPUT_GATE;
+    if (chance(2)) r.variant |= FRNN_PEEPHOLE;
+    if (chance(3)) r.P = 1 + random.below(r.H - 1);
+    if (chance(3)) r.cell_clip = 0.3;
+    if (chance(3)) r.zoneout_c = 0.3;
+  }
+  if (chance(3)) r.zoneout_h = 0.25;
+  if (chance(3)) r.recurrent_dropout = 0.4;
+  if (chance(3)) r.x_ld = r.I + 3;
+  if (chance(3)) r.y_ld = p.W() + 2;
+  r.seed = static_cast<int64_t>(random.bits()), r.offset = static_cast<int64_t>(random.bits() >> 1);
+  r.mask_stream = random.below(6);
+  if (chance(2)) {
+    for (int64_t b = 0; b < r.B; ++b) {
+      p.lengths.push_back(static_cast<int32_t>(random.below(r.T + 3) - 1));  // -1 to T + 1: clamped
+    }
+  }
+  const int64_t rows = gates_of(cell, r.variant) * r.H, W = p.W();
+  const auto fill = [&](const char* name, int64_t count) {
+    p.in[name] = random.uniforms<float>(count, -1, 1);
+  };
+  fill("w_ih", rows * r.I);
+  fill("w_hh", rows * W);
+  fill("x", r.T * r.B * r.I);
+  if (chance(2)) fill("b_ih", rows), fill("b_hh", rows);
+  if (r.P > 0) fill("w_hr", r.P * r.H);
+  if ((r.variant & FRNN_PEEPHOLE) != 0) fill("w_peephole", peepholes_of(r.variant) * r.H);
+  if (!chance(3)) fill("h0", r.B * W);
+  if (cell == FRNN_LSTM && !chance(3)) fill("c0", r.B * r.H);
+  if (!chance(4)) fill("dy", r.T * r.B * W);
+  if (!chance(4)) fill("dhT", r.B * W);
+  if (cell == FRNN_LSTM && !chance(4)) fill("dcT", r.B * r.H);
+  return p;
+}
+
+std::string name_of(const Problem& p, uint64_t seed) {
+  const frnn_rnn& r = p.rnn;
+  return format("seed %d: cell=%d T=%d B=%d I=%d H=%d P=%d flags=%d variant=%d%s", int(seed),
+                int(r.cell), int(r.T), int(r.B), int(r.I), int(r.H), int(r.P), int(r.flags),
+                int(r.variant), p.lengths.empty() ? "" : " lengths");
+}
+
+// NaN where nothing may be read: x and dy beyond each row's length.
+Problem poisoned(Problem p) {
+  for (const char* name : {"x", "dy"}) {
+    const auto found = p.in.find(name);
+    if (found == p.in.end()) continue;
+    const int64_t F = name[0] == 'x' ? p.rnn.I : p.W();
+    for (int64_t t = 0; t < p.rnn.T; ++t) {
+      for (int64_t b = 0; b < p.rnn.B; ++b) {
+        if (t < p.length(b)) continue;
+        std::fill_n(found->second.begin() + (t * p.rnn.B + b) * F, F, kNan);
+      }
+    }
+  }
+  return p;
+}
+
+void check_problem(int64_t cell, uint64_t seed) {
+  const Problem p = draw(cell, seed);
+  const std::string name = name_of(p, seed);
+  NaiveFamily naive;
+  naive.rnn = p.rnn;
+  for (int64_t b = 0; b < p.rnn.B; ++b)
+    naive.lengths.push_back(p.length(b));
+  for (const auto& [tensor, values] : p.in)
+    naive.in[tensor] = widened(values);
+  naive.forward();
+  const Results got = Call(poisoned(p), 1).run();
+  const Results again = Call(poisoned(p), 50).run();
+  for (const auto& [tensor, values] : got) {
+    const std::string what = name + " " + tensor;
+    if (!same_bits(values, again.at(tensor))) fail(__FILE__, __LINE__, what + ": bits differ");
+    if (tensor[0] != 'd') {
+      const auto& expected = tensor == "y" ? naive.y : tensor == "hT" ? naive.hT : naive.cT;
+      check_close(what.c_str(), values, expected, 64);
+      continue;
+    }
+    // Differences in double are good to about 1e-9; fp32 gradients here collect some 100 roundings.
+    check_close(what.c_str(), values, naive.gradient(tensor.substr(1)), 256);
+  }
+}
+
+// Row b of a problem, alone and without lengths, must give what it gives among the others.
+void check_rows_alone(int64_t cell, uint64_t seed) {
+  Problem p = draw(cell, seed);
+  p.rnn.flags |= FRNN_TRAINING;
+  p.rnn.recurrent_dropout = p.rnn.zoneout_h = p.rnn.zoneout_c = 0;  // masks depend on B
+  if (p.lengths.empty()) p.lengths.assign(at(p.rnn.B), static_cast<int32_t>(p.rnn.T));
+  const Results all = Call(p, 1).run();
+  for (int64_t b = 0; b < p.rnn.B; ++b) {
+    const int64_t T = p.length(b);
+    if (T == 0) continue;
+    const auto slice = [&](const std::string& tensor, const Floats& from) {
+      if (!is_sequence(tensor)) {
+        const size_t n = from.size() / at(p.rnn.B);
+        return Floats(from.begin() + static_cast<int64_t>(n) * b,
+                      from.begin() + static_cast<int64_t>(n) * (b + 1));
+      }
+      Floats part;
+      const int64_t F = static_cast<int64_t>(from.size()) / (p.rnn.T * p.rnn.B);
+      for (int64_t t = 0; t < T; ++t) {
+        const auto begin = from.begin() + (t * p.rnn.B + b) * F;
+        part.insert(part.end(), begin, begin + F);
+      }
+      return part;
+    };
+    Problem one = p;
+    one.lengths.clear();
+    one.rnn.T = T, one.rnn.B = 1;
+    for (const char* tensor : {"x", "dy", "h0", "c0", "dhT", "dcT"}) {
+      if (p.in.count(tensor) != 0) one.in[tensor] = slice(tensor, p.in.at(tensor));
+    }
+    const Results alone = Call(one, 9).run();
+    for (const char* tensor : {"y", "hT", "cT", "dx", "dh0", "dc0"}) {
+      if (all.count(tensor) == 0) continue;
+      if (same_bits(alone.at(tensor), slice(tensor, all.at(tensor)))) continue;
+      fail(__FILE__, __LINE__,
+           name_of(p, seed) + format(" row %d ", int(b)) + tensor + ": not what it gives alone");
+    }
+  }
+}
+
+// dx and weight gradients are added to what is there, where the flags say so.
+void check_accumulation() {
+  for (const int64_t flags : {int64_t{0}, int64_t{FRNN_REVERSE}}) {
+    const int64_t T = 3, B = 2, I = 3, H = 4;
+    const auto device = open_device(1);
+    Random random(4);
+    frnn_rnn r{};
+    r.cell = FRNN_GRU, r.T = T, r.B = B, r.I = I, r.H = H, r.flags = FRNN_TRAINING | flags;
+    Tensor<float> w(*device, random.uniforms<float>(3 * H * H, -1, 1));
+    Tensor<float> x(*device, random.uniforms<float>(T * B * I, -1, 1)), y(*device, T * B * H);
+    Tensor<float> dy(*device, random.uniforms<float>(T * B * H, -1, 1));
+    Tensor<float> dx(*device, T * B * I), db(*device, 3 * H);
+    r.w_ih = r.w_hh = w.address(), r.x = x.address(), r.y = y.address(), r.dy = dy.address();
+    r.dx = dx.address(), r.db_ih = db.address();
+    const frnn_rnn_sizes sizes = sizes_of(r);
+    Tensor<char> reserve(*device, sizes.reserve_bytes);
+    Tensor<char> work(*device,
+                      std::max(sizes.forward_workspace_bytes, sizes.backward_workspace_bytes));
+    r.reserve = reserve.address(), r.workspace = work.address();
+    FRNN_CHECK_OK(device->rnn_forward(r));
+    FRNN_CHECK_OK(device->rnn_backward(r));
+    const Floats dx_once = dx.read(), db_once = db.read();
+    r.flags |= FRNN_ACCUMULATE | FRNN_ACCUMULATE_DX;
+    FRNN_CHECK_OK(device->rnn_backward(r));
+    const Floats dx_twice = dx.read(), db_twice = db.read();
+    for (size_t k = 0; k < dx_once.size(); ++k)
+      FRNN_CHECK(dx_twice[k] == 2 * dx_once[k]);
+    for (size_t k = 0; k < db_once.size(); ++k)
+      FRNN_CHECK(db_twice[k] == 2 * db_once[k]);
+  }
+}
+
+void check_mask_add(bool batch_first, double p, bool add) {
+  const int64_t T = 5, B = 3, F = 37;
+  const auto device = open_device(2);
+  Random random(8);
+  const Floats a = random.uniforms<float>(T * B * F, -1, 1),
+               b = random.uniforms<float>(T * B * F, -1, 1);
+  Tensor<float> g_a(*device, a), g_b(*device, b);
+  MaskAdd what{};
+  what.T = T, what.B = B, what.F = F, what.batch_first = batch_first ? 1 : 0;
+  what.a = g_a.address(), what.b = add ? g_b.address() : 0, what.out = g_a.address();
+  what.p = p, what.seed = 11, what.offset = 12, what.mask_stream = 6;
+  FRNN_CHECK_OK(device->mask_add(what));
+  const Floats out = g_a.read();
+  const Mask mask = make_mask(p, 11, 12, 6, kDropout);
+  for (int64_t t = 0; t < T; ++t) {
+    for (int64_t row = 0; row < B; ++row) {
+      for (int64_t f = 0; f < F; ++f) {
+        const size_t k = at((batch_first ? row * T + t : t * B + row) * F + f);
+        const float sum = add ? a[k] + b[k] : a[k];
+        const bool drop = p > 0 && dropped(mask, (t * B + row) * F + f);
+        FRNN_CHECK(out[k] == (drop ? 0.0f : p > 0 ? sum * mask.scale : sum));
+      }
+    }
+  }
+}
+
+void check_family() {
+  for (uint64_t seed = 1; seed <= 120; ++seed)
+    check_problem(FRNN_LSTM, seed);
+  for (const int64_t cell : {FRNN_GRU, FRNN_GRU_RESET_BEFORE, FRNN_RNN_TANH, FRNN_RNN_RELU}) {
+    for (uint64_t seed = 1; seed <= 40; ++seed)
+      check_problem(cell, 1000 * static_cast<uint64_t>(cell) + seed);
+  }
+  for (int64_t cell = FRNN_LSTM; cell <= FRNN_RNN_RELU; ++cell) {
+    for (uint64_t seed = 1; seed <= 12; ++seed)
+      check_rows_alone(cell, 5000 + seed);
+  }
+  check_accumulation();
+  for (const bool batch_first : {false, true}) {
+    check_mask_add(batch_first, 0.3, false);
+    check_mask_add(batch_first, 0.3, true);
+    check_mask_add(batch_first, 0.0, true);
+  }
+}
+
+}  // namespace
+}  // namespace frnn
+
+#endif  // FUSEDRNN_TEST_FAMILY_SUITE_H_
