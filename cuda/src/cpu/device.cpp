@@ -235,17 +235,17 @@ class CpuDevice : public Device {
     return Status::success();
   }
 
+  bool serves_family() const override {
+    return true;
+  }
   Status rnn_forward(const frnn_rnn& rnn) override {
-    return launch(rnn.stream, 2, [&](const Machine& machine) {
-      machine.pool.run(machine.team(operations(rnn)),
-                       [&](const Worker& worker) { machine.kernels.rnn_forward(worker, rnn); });
-    });
+    return launch(rnn.stream, 2, [&](const Machine& m) { cpu::rnn_forward(m, rnn); });
   }
   Status rnn_backward(const frnn_rnn& rnn) override {
-    return launch(rnn.stream, 4, [&](const Machine& machine) {
-      machine.pool.run(machine.team(2 * operations(rnn)),
-                       [&](const Worker& worker) { machine.kernels.rnn_backward(worker, rnn); });
-    });
+    return launch(rnn.stream, 4, [&](const Machine& m) { cpu::rnn_backward(m, rnn); });
+  }
+  Status mask_add(const MaskAdd& what) override {
+    return launch(what.stream, 0, [&](const Machine& m) { cpu::mask_add(m, what); });
   }
   Status clip_by_global_norm(const frnn_clip& clip) override {
     return launch(clip.stream, 0, [&](const Machine& m) { cpu::clip_by_global_norm(m, clip); });
@@ -276,11 +276,6 @@ class CpuDevice : public Device {
  private:
   static constexpr int64_t kHugePage = 2 << 20;
   static constexpr int kMostThreads = 1024;
-
-  static double operations(const frnn_rnn& rnn) {
-    return 2.0 * static_cast<double>(rnn.T * rnn.B) *
-           static_cast<double>(gates_of(rnn.cell) * rnn.H) * static_cast<double>(rnn.I + rnn.H);
-  }
 
   static Status bad_handle(const char* what, int64_t handle) {
     return Status::fail(FRNN_INVALID_ARGUMENT,

@@ -59,7 +59,7 @@ void tile(const Tile& t) {
       const Floats ai = Vec(a[i]).v;
 #pragma GCC unroll 4
       for (int v = 0; v < kPanelVectors; ++v)
-        sum[i][v] += ai * bv[v];
+        sum[i][v] = fma(Vec(ai), Vec(bv[v]), Vec(sum[i][v])).v;
     }
   }
   const Vec alpha(t.alpha);
@@ -76,7 +76,7 @@ void tile(const Tile& t) {
       } else if (t.bias != nullptr) {
         start = load_first(t.bias + v * kWidth, lanes);
       }
-      store_first(c + v * kWidth, start + alpha * Vec(sum[i][v]), lanes);
+      store_first(c + v * kWidth, fma(alpha, Vec(sum[i][v]), start), lanes);
     }
   }
 }

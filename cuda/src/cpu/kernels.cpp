@@ -5,8 +5,20 @@
 namespace frnn::cpu::FRNN_CPU_ISA {
 
 const Kernels kKernels = {
-    FRNN_CPU_NAME,  FRNN_CPU_WIDTH, gemm,   rnn_forward, rnn_backward, column_sums,
-    sum_of_squares, scale,          update, softmax_row, add,          map,
+    FRNN_CPU_NAME,
+    FRNN_CPU_WIDTH,
+    gemm,
+    rnn_forward,
+    rnn_backward,
+    family_forward,
+    family_backward,
+    column_sums,
+    sum_of_squares,
+    scale,
+    update,
+    softmax_row,
+    add,
+    map,
 };
 
 }  // namespace frnn::cpu::FRNN_CPU_ISA

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "cells/philox.h"
 #include "cpu/gemm.h"
 #include "cpu/worker.h"
 #include "fusedrnn.h"
@@ -20,6 +21,12 @@ struct OptimizerRates {  // as UpdateRates in cells/update.h
   float gradient_scale;  // multiplies the gradient as it is read
 };
 
+// A recurrent call of the whole family, with its masks.
+struct Family {
+  const frnn_rnn& rnn;
+  Mask recurrent, zoneout_h, zoneout_c;
+};
+
 struct Kernels {
   const char* name;
   int width;  // floats in a vector
@@ -28,6 +35,9 @@ struct Kernels {
   void (*gemm)(const Worker& worker, const Gemm& gemm);
   void (*rnn_forward)(const Worker& worker, const frnn_rnn& rnn);
   void (*rnn_backward)(const Worker& worker, const frnn_rnn& rnn);
+  // The same for the whole family; the two above serve what plain_call() in family_layout.h says.
+  void (*family_forward)(const Worker& worker, const Family& family);
+  void (*family_backward)(const Worker& worker, const Family& family);
   // sums[j] = (accumulate ? sums[j] : 0) + sum over n of matrix[n * row + j], for j < columns.
   void (*column_sums)(const Worker& worker, const float* matrix, int64_t rows, int64_t row,
                       int64_t columns, float* sums, bool accumulate);
@@ -51,6 +61,8 @@ extern const Kernels kKernels;
 void gemm(const Worker& worker, const Gemm& gemm);
 void rnn_forward(const Worker& worker, const frnn_rnn& rnn);
 void rnn_backward(const Worker& worker, const frnn_rnn& rnn);
+void family_forward(const Worker& worker, const Family& family);
+void family_backward(const Worker& worker, const Family& family);
 void column_sums(const Worker& worker, const float* matrix, int64_t rows, int64_t row,
                  int64_t columns, float* sums, bool accumulate);
 double sum_of_squares(const float* values, int64_t count);

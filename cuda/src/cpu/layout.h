@@ -7,6 +7,9 @@
 //   LSTM  i f g o c      GRU  r z n (U_n h + b_hh_n)      GRU reset before  r z n      RNN  a
 // In training the records of all steps are the reserve; else a few steps' worth of workspace is
 // used over and over.
+//
+// Everything here is inlined or local to its unit, since units are compiled for different
+// instruction sets.
 
 #ifndef FUSEDRNN_SRC_CPU_LAYOUT_H_
 #define FUSEDRNN_SRC_CPU_LAYOUT_H_
@@ -16,8 +19,6 @@
 #include "fusedrnn.h"
 
 namespace frnn::cpu {
-namespace {  // one copy in each unit: units are compiled for different instruction sets
-
 constexpr int64_t kWidestVector = 16;
 // Rows of x that are multiplied at once ahead of the steps: enough to reuse the packed weights, few
 // enough to find the results still in L2.
@@ -32,7 +33,7 @@ struct CellShape {
   int64_t gradient_row;  // blocks of H in a row of the preactivations' gradients
 };
 
-inline CellShape shape_of(int64_t cell) {
+static inline CellShape shape_of(int64_t cell) {
   switch (cell) {
     case FRNN_LSTM:
       return {4, 5, 1, 4};
@@ -48,13 +49,15 @@ inline CellShape shape_of(int64_t cell) {
 // Hands out pieces of memory, aligned to a cache line, as offsets in floats.
 struct Pieces {
   int64_t floats = 0;
-  int64_t take(int64_t count) {
+  __attribute__((always_inline)) int64_t take(int64_t count) {
     const int64_t at = floats;
     floats += (count + 15) / 16 * 16;
     return at;
   }
   // The base may itself lie off a cache line.
-  int64_t bytes() const { return floats == 0 ? 0 : (floats + 16) * 4; }
+  __attribute__((always_inline)) int64_t bytes() const {
+    return floats == 0 ? 0 : (floats + 16) * 4;
+  }
 };
 
 struct Layout {
@@ -80,7 +83,7 @@ struct Layout {
   int64_t backward_bytes;
 };
 
-inline Layout layout_of(const frnn_rnn& rnn, int64_t width) {
+static inline Layout layout_of(const frnn_rnn& rnn, int64_t width) {
   Layout l{};
   l.cell = shape_of(rnn.cell);
   l.T = rnn.T, l.B = rnn.B, l.I = rnn.I, l.H = rnn.H;
@@ -127,11 +130,10 @@ inline Layout layout_of(const frnn_rnn& rnn, int64_t width) {
 }
 
 // The first float on a cache line at or after an address.
-inline float* line_start(int64_t address) {
+static inline float* line_start(int64_t address) {
   return reinterpret_cast<float*>((address + 63) / 64 * 64);
 }
 
-}  // namespace
 }  // namespace frnn::cpu
 
 #endif  // FUSEDRNN_SRC_CPU_LAYOUT_H_

@@ -4,7 +4,9 @@
 #include <cstring>
 #include <limits>
 
+#include "cpu/family_layout.h"
 #include "cpu/split.h"
+#include "host/plan.h"
 #include "host/table.h"
 
 namespace frnn::cpu {
@@ -69,7 +71,69 @@ Gemm product(int64_t M, int64_t N, int64_t K) {
   return g;
 }
 
+double operations_of(const frnn_rnn& rnn) {
+  const double gates = static_cast<double>(gates_of(rnn.cell, rnn.variant) * rnn.H);
+  return 2.0 * static_cast<double>(rnn.T * rnn.B) * gates *
+         static_cast<double>(rnn.I + width_of(rnn.H, rnn.P));
+}
+
+// Masks are drawn in training alone; without them nothing is dropped.
+Family family_of(const frnn_rnn& rnn) {
+  const auto mask = [&](double p, MaskKind kind) {
+    const bool drawn = (rnn.flags & FRNN_TRAINING) != 0 && p > 0;
+    return make_mask(drawn ? p : 0.0, rnn.seed, rnn.offset, rnn.mask_stream, kind);
+  };
+  return {rnn, mask(rnn.recurrent_dropout, kRecurrentDropout), mask(rnn.zoneout_h, kZoneoutH),
+          mask(rnn.zoneout_c, kZoneoutC)};
+}
+
 }  // namespace
+
+void rnn_forward(const Machine& machine, const frnn_rnn& rnn) {
+  const int team = machine.team(operations_of(rnn));
+  if (plain_call(rnn)) {
+    machine.pool.run(team, [&](const Worker& worker) { machine.kernels.rnn_forward(worker, rnn); });
+    return;
+  }
+  const Family family = family_of(rnn);
+  machine.pool.run(team,
+                   [&](const Worker& worker) { machine.kernels.family_forward(worker, family); });
+}
+
+void rnn_backward(const Machine& machine, const frnn_rnn& given) {
+  const int team = machine.team(2 * operations_of(given));
+  frnn_rnn rnn = given;
+  rnn.flags |= FRNN_TRAINING;  // the reserve's layout, and the masks
+  if (plain_call(rnn)) {
+    machine.pool.run(team,
+                     [&](const Worker& worker) { machine.kernels.rnn_backward(worker, rnn); });
+    return;
+  }
+  const Family family = family_of(rnn);
+  machine.pool.run(team,
+                   [&](const Worker& worker) { machine.kernels.family_backward(worker, family); });
+}
+
+void mask_add(const Machine& machine, const MaskAdd& what) {
+  const Mask mask = make_mask(what.p, what.seed, what.offset, what.mask_stream, MaskKind::kDropout);
+  const int64_t F = what.F;
+  const double operations = static_cast<double>(what.T * what.B * F) * (what.p > 0 ? 40 : 1);
+  machine.pool.run(machine.team(operations), [&](const Worker& worker) {
+    const Range rows = split(what.T * what.B, worker.count, worker.index);
+    for (int64_t row = rows.first; row < rows.last; ++row) {
+      const int64_t t = what.batch_first != 0 ? row % what.T : row / what.B;
+      const int64_t b = what.batch_first != 0 ? row / what.T : row % what.B;
+      const float* first = at<const float>(what.a) + row * F;
+      const float* second = what.b == 0 ? nullptr : at<const float>(what.b) + row * F;
+      float* out = at<float>(what.out) + row * F;
+      for (int64_t f = 0; f < F; ++f) {
+        const float sum = second == nullptr ? first[f] : first[f] + second[f];
+        const bool drop = mask.threshold != 0 && dropped(mask, (t * what.B + b) * F + f);
+        out[f] = drop ? 0.0f : what.p > 0 ? sum * mask.scale : sum;
+      }
+    }
+  });
+}
 
 void clip_by_global_norm(const Machine& machine, const frnn_clip& clip) {
   const Table table(clip.table);

@@ -9,6 +9,7 @@
 #include "cpu/kernels.h"
 #include "cpu/pool.h"
 #include "fusedrnn.h"
+#include "host/provider.h"
 
 namespace frnn::cpu {
 
@@ -22,6 +23,9 @@ struct Machine {
   int team(double operations) const { return operations < 1e6 ? 1 : threads; }
 };
 
+void rnn_forward(const Machine& machine, const frnn_rnn& rnn);
+void rnn_backward(const Machine& machine, const frnn_rnn& rnn);
+void mask_add(const Machine& machine, const MaskAdd& what);
 void clip_by_global_norm(const Machine& machine, const frnn_clip& clip);
 void optimizer_step(const Machine& machine, const frnn_optimizer& optimizer);
 void linear_forward(const Machine& machine, const frnn_linear& linear);

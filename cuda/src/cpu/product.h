@@ -9,6 +9,7 @@
 
 #include "cpu/simd.h"
 #include "cpu/split.h"
+#include "cpu/worker.h"
 
 namespace frnn::cpu::FRNN_CPU_ISA {
 
@@ -59,7 +60,7 @@ void multiply_tile(const Product& t) {
       const Floats ai = Vec(a[i][p]).v;
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v)
-        sum[i][v] += ai * bv[v];
+        sum[i][v] = fma(Vec(ai), Vec(bv[v]), Vec(sum[i][v])).v;
     }
   }
 #pragma GCC unroll 8
@@ -102,27 +103,31 @@ FRNN_CPU_INLINE void for_pieces(int64_t count, int64_t most, const F& f) {
 // How a team shares the rows and the tiles of units of a step. Members that have the same rows must
 // meet after every step.
 struct Part {
-  Range rows, tiles;
-  bool meet;  // more than one member has these rows
+  Range rows;
+  int64_t across;  // members that have these rows
+  int64_t index;   // which of them this one is
+
+  FRNN_CPU_INLINE Range share(int64_t tiles) const { return split(tiles, across, index); }
+  FRNN_CPU_INLINE void meet(const Worker& worker) const {
+    if (across > 1) worker.sync();
+  }
 };
 
 // Where every member's cache holds all recurrent weights, rows are shared out: members then never
 // wait for each other. Otherwise tiles are, so that each member reads its part of the weights only.
-static inline Part part_of(const Worker& worker, int64_t rows, int64_t tiles,
-                           int64_t weight_bytes) {
+static inline Part part_of(const Worker& worker, int64_t rows, int64_t weight_bytes) {
   constexpr int64_t kCacheBytes = 1280 * 1024;
   constexpr int64_t kFewestRows = 4;
-  int by_rows = 1;
+  int64_t by_rows = 1;
   if (weight_bytes <= kCacheBytes) {
     for (int n = 1; n <= worker.count; ++n) {
       if (worker.count % n == 0 && rows / n >= kFewestRows) by_rows = n;
     }
   }
-  const int by_tiles = worker.count / by_rows;
   Part part;
-  part.rows = split(rows, by_rows, worker.index / by_tiles);
-  part.tiles = split(tiles, by_tiles, worker.index % by_tiles);
-  part.meet = by_tiles > 1;
+  part.across = worker.count / by_rows;
+  part.index = worker.index % part.across;
+  part.rows = split(rows, by_rows, worker.index / part.across);
   return part;
 }
 

@@ -227,7 +227,8 @@ template <typename Cell>
 void step(const Call& call, const Part& part, int64_t t, int64_t from, const Inner* ranges,
           int count) {
   static_assert(kBackwardGroups == 4, "one case below for each number of groups in a tile");
-  for (int64_t tile = part.tiles.first; tile < part.tiles.last; ++tile) {
+  const Range tiles = part.share((call.l.groups + kBackwardGroups - 1) / kBackwardGroups);
+  for (int64_t tile = tiles.first; tile < tiles.last; ++tile) {
     const int64_t group = tile * kBackwardGroups;
     switch (call.l.groups - group) {
       case 1:
@@ -294,8 +295,7 @@ void recur(const Worker& worker, const Call& call) {
   const Inner gru[] = {{0, 0, 2 * H}, {3 * H, 2 * H, H}};  // skips the input part of n
   const Inner before_rz[] = {{0, 0, 2 * H}};
   const Inner before_n[] = {{2 * H, 2 * H, H}};
-  const int64_t tiles = (l.groups + kBackwardGroups - 1) / kBackwardGroups;
-  const Part part = part_of(worker, l.B, tiles, l.padded * l.cell.gates * H * 4);
+  const Part part = part_of(worker, l.B, l.padded * l.cell.gates * H * 4);
   const int64_t last = call.rnn.dh0 != 0 ? -1 : 0;
   for (int64_t t = l.T - 1; t >= last; --t) {
     if constexpr (kCell == FRNN_GRU_RESET_BEFORE) {
@@ -304,14 +304,14 @@ void recur(const Worker& worker, const Call& call) {
         break;
       }
       step<BackwardBeforeFirst>(call, part, t, t + 1, before_rz, 1);
-      if (part.meet) worker.sync();
+      part.meet(worker);
       step<BackwardBeforeSecond>(call, part, t, t, before_n, 1);
     } else if constexpr (kCell == FRNN_GRU) {
       one_step<kCell>(call, part, t, gru, 2);
     } else {
       one_step<kCell>(call, part, t, whole, 1);
     }
-    if (part.meet) worker.sync();
+    part.meet(worker);
   }
   worker.sync();
 }
@@ -364,6 +364,7 @@ void input_gradients(const Worker& worker, const Call& call, bool accumulate) {
     g.b_column = 1;
     g.c = writable_at(call.rnn.dx);
     g.c_row = l.I;
+    g.accumulate = (call.rnn.flags & FRNN_ACCUMULATE_DX) != 0;
     gemm(worker, g);
   }
   if (call.rnn.dw_ih != 0) {

@@ -26,7 +26,7 @@ struct Call {
   float* w_ih;
   float* w_hh;
   float* bias_x;  // what the input product starts from
-  float* bias_h;  // what the recurrent product starts from where the input part stays apart
+  float* bias_h;  // what the recurrent product starts from
   float* zeros;
   float* records;
   float* rh;
@@ -74,7 +74,6 @@ struct Forward;
 template <>
 struct Forward<FRNN_LSTM> {
   static constexpr int kVectors = 4;
-  static constexpr int kFromRecord = 4;
 
   static void apply(const Call& call, const Place& at, const float* sums, float* record) {
     const Layout& l = call.l;
@@ -91,10 +90,12 @@ struct Forward<FRNN_LSTM> {
     float* y = reinterpret_cast<float*>(call.rnn.y) + (at.t * l.B + at.row) * l.H + at.unit;
     for (int64_t i = 0; i < at.rows; ++i) {
       const float* a = sums + i * 4 * kWidth;
-      const LstmForward<Vec> out =
-          lstm_forward<Vec>({load(a), load(a + kWidth), load(a + 2 * kWidth), load(a + 3 * kWidth)},
-                            load_first(c_prev + i * c_row, at.lanes));
       float* kept = record + i * l.record;
+      const LstmForward<Vec> out = lstm_forward<Vec>(
+          {load(kept) + load(a), load(kept + kWidth) + load(a + kWidth),
+           load(kept + 2 * kWidth) + load(a + 2 * kWidth),
+           load(kept + 3 * kWidth) + load(a + 3 * kWidth)},
+          load_first(c_prev + i * c_row, at.lanes));
       store(kept, out.gates.i);
       store(kept + kWidth, out.gates.f);
       store(kept + 2 * kWidth, out.gates.g);
@@ -108,8 +109,6 @@ struct Forward<FRNN_LSTM> {
 template <>
 struct Forward<FRNN_GRU> {
   static constexpr int kVectors = 3;
-  static constexpr int kFromRecord =
-      2;  // the recurrent part of n is kept apart from its input part
 
   static void apply(const Call& call, const Place& at, const float* sums, float* record) {
     const Layout& l = call.l;
@@ -120,10 +119,10 @@ struct Forward<FRNN_GRU> {
       const float* a = sums + i * 3 * kWidth;
       float* kept = record + i * l.record;
       const Vec recurrent_n = load(a + 2 * kWidth);
-      const Vec zero(0.0f);  // the sums of r and z hold both parts
-      const GruForward<Vec> out =
-          gru_forward<Vec>({load(a), load(a + kWidth), load(kept + 2 * kWidth)},
-                           {zero, zero, recurrent_n}, load_first(h + i * h_row, at.lanes));
+      const Vec zero(0.0f);  // r and z have both parts in one
+      const GruForward<Vec> out = gru_forward<Vec>(
+          {load(kept) + load(a), load(kept + kWidth) + load(a + kWidth), load(kept + 2 * kWidth)},
+          {zero, zero, recurrent_n}, load_first(h + i * h_row, at.lanes));
       store(kept, out.gates.r);
       store(kept + kWidth, out.gates.z);
       store(kept + 2 * kWidth, out.gates.n);
@@ -136,7 +135,6 @@ struct Forward<FRNN_GRU> {
 // The first half of a step of the GRU that resets before: r, z and r * h.
 struct ForwardBeforeFirst {
   static constexpr int kVectors = 2;
-  static constexpr int kFromRecord = 2;
 
   static void apply(const Call& call, const Place& at, const float* sums, float* record) {
     const Layout& l = call.l;
@@ -145,10 +143,12 @@ struct ForwardBeforeFirst {
     float* rh = call.rh_row(at.t, at.row) + at.unit;
     for (int64_t i = 0; i < at.rows; ++i) {
       const float* a = sums + i * 2 * kWidth;
+      float* kept = record + i * l.record;
       const GruBeforeFirst<Vec> out = gru_before_forward_first<Vec>(
-          load(a), load(a + kWidth), load_first(h + i * h_row, at.lanes));
-      store(record + i * l.record, out.r);
-      store(record + i * l.record + kWidth, out.z);
+          load(kept) + load(a), load(kept + kWidth) + load(a + kWidth),
+          load_first(h + i * h_row, at.lanes));
+      store(kept, out.r);
+      store(kept + kWidth, out.z);
       store_first(rh + i * l.H, out.rh, at.lanes);
     }
   }
@@ -156,7 +156,6 @@ struct ForwardBeforeFirst {
 
 struct ForwardBeforeSecond {
   static constexpr int kVectors = 1;
-  static constexpr int kFromRecord = 1;
 
   static void apply(const Call& call, const Place& at, const float* sums, float* record) {
     const Layout& l = call.l;
@@ -165,8 +164,9 @@ struct ForwardBeforeSecond {
     float* y = reinterpret_cast<float*>(call.rnn.y) + (at.t * l.B + at.row) * l.H + at.unit;
     for (int64_t i = 0; i < at.rows; ++i) {
       float* kept = record + i * l.record;  // points at n
-      const GruBeforeSecond<Vec> out = gru_before_forward_second<Vec>(
-          load(sums + i * kWidth), load(kept - kWidth), load_first(h + i * h_row, at.lanes));
+      const GruBeforeSecond<Vec> out =
+          gru_before_forward_second<Vec>(load(kept) + load(sums + i * kWidth), load(kept - kWidth),
+                                         load_first(h + i * h_row, at.lanes));
       store(kept, out.n);
       store_first(y + i * l.H, out.h, at.lanes);
     }
@@ -176,15 +176,14 @@ struct ForwardBeforeSecond {
 template <typename Cell>
 struct ForwardPlain {
   static constexpr int kVectors = 2;  // two groups of units, one gate
-  static constexpr int kFromRecord = 2;
 
-  static void apply(const Call& call, const Place& at, const float* sums, float*) {
+  static void apply(const Call& call, const Place& at, const float* sums, float* record) {
     const Layout& l = call.l;
     float* y = reinterpret_cast<float*>(call.rnn.y) + (at.t * l.B + at.row) * l.H + at.unit;
     for (int64_t i = 0; i < at.rows; ++i) {
       for (int v = 0; v < 2 && v * kWidth < at.lanes; ++v) {
-        store_first(y + i * l.H + v * kWidth, Cell::forward(load(sums + (2 * i + v) * kWidth)),
-                    at.lanes - v * kWidth);
+        const Vec a = load(record + i * l.record + v * kWidth) + load(sums + (2 * i + v) * kWidth);
+        store_first(y + i * l.H + v * kWidth, Cell::forward(a), at.lanes - v * kWidth);
       }
     }
   }
@@ -227,7 +226,7 @@ void pack_biases(const Call& call, int64_t tile) {
       const float h = there && call.rnn.b_hh != 0 ? floats_at(call.rnn.b_hh)[from] : 0.0f;
       const int64_t to = tile * tile_units * l.cell.gates + gate * tile_units + j;
       call.bias_x[to] = apart && gate == 2 ? x : x + h;
-      call.bias_h[to] = h;
+      call.bias_h[to] = apart && gate == 2 ? h : 0.0f;
     }
   }
 }
@@ -262,7 +261,8 @@ void input_products(const Call& call, const Part& part, int64_t t, int64_t first
   p.k = l.I;
   p.a_row = l.I;
   p.out_row = l.record;
-  for (int64_t tile = part.tiles.first; tile < part.tiles.last; ++tile) {
+  const Range tiles = part.share(l.tiles);
+  for (int64_t tile = tiles.first; tile < tiles.last; ++tile) {
     p.b = call.w_ih + tile * kVectors * kWidth * l.I;
     p.bias = call.bias_x + tile * kVectors * kWidth;
     for_pieces(count, Products<kVectors, 0>::kRows, [&](int64_t row, int64_t rows) {
@@ -284,24 +284,24 @@ void input_steps(const Call& call, const Part& part, int64_t t, int64_t steps) {
   }
 }
 
-// One step of the recurrence: sums from the record on, plus A times the packed weights, into the
-// cell. `weights` and `slot` say where the panel and the record of a tile begin.
+// One step of the recurrence: A times the packed weights, and the record, into the cell. `weights`
+// and `slot` say where the panel and the record of a tile begin.
 template <typename Cell>
 void step(const Call& call, const Part& part, int64_t t, const float* a, int64_t a_row,
           int64_t weights, int64_t slot) {
   constexpr int kVectors = Cell::kVectors;
-  using Multiply = Products<kVectors, Cell::kFromRecord>;
+  using Multiply = Products<kVectors, 0>;
   const Layout& l = call.l;
   alignas(64) float sums[Multiply::kRows * kVectors * kWidth];
   Product p{};
   p.k = l.H;
   p.a_row = a_row;
-  p.start_row = l.record;
   p.out = sums;
   p.out_row = kVectors * kWidth;
   const int64_t columns = l.cell.gates * l.cell.tile_groups * kWidth;
   const int64_t tile_units = l.cell.tile_groups * kWidth;
-  for (int64_t tile = part.tiles.first; tile < part.tiles.last; ++tile) {
+  const Range tiles = part.share(l.tiles);
+  for (int64_t tile = tiles.first; tile < tiles.last; ++tile) {
     p.b = call.w_hh + tile * columns * l.H + weights;
     p.bias = call.bias_h + tile * columns;
     Place at{t, 0, 0, tile * tile_units, l.H - tile * tile_units};
@@ -311,7 +311,6 @@ void step(const Call& call, const Part& part, int64_t t, const float* a, int64_t
       float* record =
           call.record(t, at.row) + (tile * l.cell.tile_groups * l.cell.slots + slot) * kWidth;
       p.a = a + at.row * a_row;
-      p.start = record;
       Multiply::multiply(rows, p);
       Cell::apply(call, at, sums, record);
     });
@@ -322,12 +321,12 @@ template <int64_t kCell>
 void recur(const Worker& worker, const Call& call, const Part& part, int64_t t) {
   if constexpr (kCell == FRNN_GRU_RESET_BEFORE) {
     step<ForwardBeforeFirst>(call, part, t, call.state(t), call.state_row(t), 0, 0);
-    if (part.meet) worker.sync();
+    part.meet(worker);
     step<ForwardBeforeSecond>(call, part, t, call.rh_row(t, 0), call.l.H, 2 * kWidth * call.l.H, 2);
   } else {
     step<Forward<kCell>>(call, part, t, call.state(t), call.state_row(t), 0, 0);
   }
-  if (part.meet) worker.sync();
+  part.meet(worker);
 }
 
 // hT and cT, once all steps are done. hT may be the memory of h0, cT that of c0.
@@ -356,7 +355,7 @@ void run(const Worker& worker, const Call& call) {
                                                                                       : 2;
   const Layout& l = call.l;
   pack_weights(worker, call);
-  const Part part = part_of(worker, l.B, l.tiles, l.padded * l.cell.gates * l.H * 4);
+  const Part part = part_of(worker, l.B, l.padded * l.cell.gates * l.H * 4);
   for (int64_t t = 0; t < l.T; t += l.ahead) {
     const int64_t steps = l.T - t < l.ahead ? l.T - t : l.ahead;
     input_steps<kInputVectors>(call, part, t, steps);

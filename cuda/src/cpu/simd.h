@@ -10,8 +10,10 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #define FRNN_CPU_INLINE inline __attribute__((always_inline))
@@ -60,6 +62,20 @@ FRNN_CPU_INLINE Vec operator/(Vec a, Vec b) {
 }
 FRNN_CPU_INLINE Vec operator-(Vec a) {
   return -a.v;
+}
+// a * b + c, rounded once where the processor can. Nothing else is ever contracted (the units are
+// compiled with -ffp-contract=off), so that the same formula gives the same bits wherever it
+// stands.
+FRNN_CPU_INLINE Vec fma(Vec a, Vec b, Vec c) {
+#if defined(__AVX512F__)
+  return Floats(_mm512_fmadd_ps(a.v, b.v, c.v));
+#elif defined(__FMA__)
+  return Floats(_mm256_fmadd_ps(a.v, b.v, c.v));
+#elif defined(__aarch64__)
+  return Floats(vfmaq_f32(c.v, a.v, b.v));
+#else
+  return a.v * b.v + c.v;
+#endif
 }
 FRNN_CPU_INLINE Vec& operator+=(Vec& a, Vec b) {
   a.v += b.v;
