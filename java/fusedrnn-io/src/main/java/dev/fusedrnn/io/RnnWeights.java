@@ -21,6 +21,8 @@ public record RnnWeights(RnnConfig config, Map<String, HostTensor> tensors) {
   /**
    * Checks names and shapes.
    *
+   * @param config the network
+   * @param tensors in any order
    * @throws FormatException for a tensor that is missing, unknown or of another shape
    */
   public RnnWeights {
