@@ -1,6 +1,8 @@
 package dev.fusedrnn.io;
 
 import dev.fusedrnn.Cell;
+import dev.fusedrnn.RnnConfig;
+import java.util.List;
 
 /**
  * Gate blocks and their orders. An order is a word with one letter a gate: LSTM {@code i f g o} (g
@@ -14,8 +16,22 @@ final class Blocks {
     return switch (cell) {
       case LSTM -> coupled ? "fgo" : "ifgo";
       case GRU, GRU_RESET_BEFORE -> "rzn";
-      default -> "h";
+      case RNN_TANH, RNN_RELU -> "h";
+      default -> throw new IllegalArgumentException("no order of gates for " + cell.label());
     };
+  }
+
+  /**
+   * Refuses cells that a format does not have.
+   *
+   * @param format its name and what it has, for the message
+   * @param config the network
+   * @param cells those that it has
+   */
+  static void requireCell(String format, RnnConfig config, Cell... cells) {
+    if (!List.of(cells).contains(config.cell())) {
+      throw new FormatException(format + "; got " + config);
+    }
   }
 
   /**

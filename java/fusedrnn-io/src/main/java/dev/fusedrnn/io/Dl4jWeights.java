@@ -158,13 +158,12 @@ public final class Dl4jWeights {
   }
 
   private static void requireKnown(RnnConfig config) {
-    boolean gru = config.cell() == Cell.GRU || config.cell() == Cell.GRU_RESET_BEFORE;
+    String known =
+        "DL4J has LSTM, GravesLSTM and SimpleRnn, without GRU, projection, coupled or missing gates";
+    Blocks.requireCell(known, config, Cell.LSTM, Cell.RNN_TANH, Cell.RNN_RELU);
     boolean allGates = config.gates() == config.cell().gates();
-    if (gru || config.projectionSize() > 0 || !allGates) {
-      throw new FormatException(
-          "DL4J has LSTM, GravesLSTM and SimpleRnn, without GRU, projection, coupled or missing"
-              + " gates; got "
-              + config);
+    if (config.projectionSize() > 0 || !allGates) {
+      throw new FormatException(known + "; got " + config);
     }
   }
 }

@@ -1,5 +1,6 @@
 package dev.fusedrnn.io;
 
+import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Parameter;
 import dev.fusedrnn.RnnConfig;
@@ -177,6 +178,14 @@ public final class OnnxRnn {
   }
 
   private static void requireKnown(RnnConfig config) {
+    Blocks.requireCell(
+        "ONNX has LSTM, GRU and RNN nodes",
+        config,
+        Cell.LSTM,
+        Cell.GRU,
+        Cell.GRU_RESET_BEFORE,
+        Cell.RNN_TANH,
+        Cell.RNN_RELU);
     List<String> beyond = new ArrayList<>();
     if (config.projectionSize() > 0) {
       beyond.add("a projection");

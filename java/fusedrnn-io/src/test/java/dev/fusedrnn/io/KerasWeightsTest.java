@@ -78,7 +78,7 @@ class KerasWeightsTest {
   }
 
   @ParameterizedTest
-  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "RNN_RELU")
+  @EnumSource(names = {"LSTM", "GRU", "GRU_RESET_BEFORE", "RNN_TANH"})
   void theNetworkComputesKerasEquations(Cell cell) {
     List<HostTensor> keras = layer(cell);
     RnnConfig config = Networks.builder(cell).build();
@@ -143,6 +143,7 @@ class KerasWeightsTest {
     wrong.set(1, keras.get(1));
     wrong.set(2, Networks.tensor(1, 15));
     refused(config, wrong, "layer 0 bias: expected [2, 15], got [15]");
+    refused(Networks.builder(Cell.MUT1).build(), keras, "Keras has LSTM, GRU and SimpleRNN");
     refused(Networks.builder(Cell.LSTM).peephole(true).build(), keras, "without projection");
   }
 
