@@ -91,11 +91,11 @@ struct Forward<FRNN_LSTM> {
     for (int64_t i = 0; i < at.rows; ++i) {
       const float* a = sums + i * 4 * kWidth;
       float* kept = record + i * l.record;
-      const LstmForward<Vec> out = lstm_forward<Vec>(
-          {load(kept) + load(a), load(kept + kWidth) + load(a + kWidth),
-           load(kept + 2 * kWidth) + load(a + 2 * kWidth),
-           load(kept + 3 * kWidth) + load(a + 3 * kWidth)},
-          load_first(c_prev + i * c_row, at.lanes));
+      const LstmForward<Vec> out =
+          lstm_forward<Vec>({load(kept) + load(a), load(kept + kWidth) + load(a + kWidth),
+                             load(kept + 2 * kWidth) + load(a + 2 * kWidth),
+                             load(kept + 3 * kWidth) + load(a + 3 * kWidth)},
+                            load_first(c_prev + i * c_row, at.lanes));
       store(kept, out.gates.i);
       store(kept + kWidth, out.gates.f);
       store(kept + 2 * kWidth, out.gates.g);
