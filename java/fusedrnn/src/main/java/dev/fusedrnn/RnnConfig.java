@@ -250,8 +250,14 @@ public final class RnnConfig {
     return values.bidirectional ? 2 : 1;
   }
 
-  /** Whether an LSTM's parameters have a block of a gate. */
-  boolean hasGate(Gate gate) {
+  /**
+   * Whether an LSTM computes a gate from parameters of its own: not where it is left out, and not
+   * the input gate where it is coupled to the forget gate.
+   *
+   * @param gate which
+   * @return true where the parameters have a block for it
+   */
+  public boolean hasGate(Gate gate) {
     return switch (gate) {
       case INPUT -> Variants.hasInputGate(variant);
       case FORGET -> Variants.hasForgetGate(variant);

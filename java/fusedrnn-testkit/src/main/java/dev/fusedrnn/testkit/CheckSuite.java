@@ -34,11 +34,15 @@ public final class CheckSuite {
     {129, 3, 31, 33}
   };
 
+  /** The cells that every backend serves. */
+  static final List<Cell> CELLS =
+      List.of(Cell.LSTM, Cell.GRU, Cell.GRU_RESET_BEFORE, Cell.RNN_TANH, Cell.RNN_RELU);
+
   private CheckSuite() {}
 
   /**
-   * Cases for every day: each cell at odd shapes, with and without each optional tensor, and every
-   * operation beside the cells.
+   * Cases for every day: each cell at odd shapes, with and without each optional tensor; layers,
+   * directions, lengths, variants and masks; and every operation beside the cells.
    *
    * @param seed of all data
    * @return the cases
@@ -58,6 +62,7 @@ public final class CheckSuite {
       onlyFinal.add(Part.WITHOUT_DX);
       cases.add(rnn(cell, small, onlyFinal, seeds.nextLong()));
     }
+    cases.addAll(FamilyChecks.quick(seeds));
     cases.addAll(OpChecks.quick(seeds));
     return cases;
   }
@@ -88,6 +93,7 @@ public final class CheckSuite {
         cases.add(rnn(cell, s, parts, seeds.nextLong()));
       }
     }
+    cases.addAll(FamilyChecks.full(seeds));
     cases.addAll(OpChecks.full(seeds));
     return cases;
   }

@@ -3,10 +3,10 @@ package dev.fusedrnn.testkit;
 import dev.fusedrnn.Cell;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
-import java.util.SplittableRandom;
 
 /**
  * One recurrent layer over one sequence, with data drawn from a seed. Its tensors have the names
@@ -49,18 +49,49 @@ public record RnnCase(
   }
 
   /**
-   * @return cell, sizes and what departs from {@link #ALL}, such as {@code lstm T5 B3 I7 H31 -BIAS}
+   * @return cell, sizes and what departs from {@link #ALL}, such as {@code lstm T5 B3 I7 H31 -bias}
    */
   public String name() {
-    StringBuilder name = new StringBuilder(cell.name().toLowerCase(Locale.ROOT));
-    name.append(String.format(" T%d B%d I%d H%d", steps, batch, input, hidden));
+    return NetCase.label(cell, steps, batch, input, hidden) + departures(parts);
+  }
+
+  /** What departs from {@link #ALL}, such as {@code -bias +accumulate}. */
+  static String departures(Set<Part> parts) {
+    StringBuilder text = new StringBuilder();
     for (Part part : EnumSet.allOf(Part.class)) {
       if (parts.contains(part) != ALL.contains(part)) {
-        name.append(parts.contains(part) ? " +" : " -")
-            .append(part.name().toLowerCase(Locale.ROOT));
+        text.append(parts.contains(part) ? " +" : " -");
+        text.append(part.name().toLowerCase(Locale.ROOT));
       }
     }
-    return name.toString();
+    return text.toString();
+  }
+
+  /** The same as a network. */
+  NetCase net() {
+    return new NetCase(
+        name(), cell, steps, batch, input, hidden, settings -> settings, List.of(), parts, seed);
+  }
+
+  /** The name that a tensor has in a network. */
+  static String netName(String tensor) {
+    int at = Math.max(tensor.indexOf("w_"), tensor.indexOf("b_"));
+    if (at < 0) {
+      return tensor;
+    }
+    String parameter = tensor.charAt(at) == 'w' ? "weight_" : "bias_";
+    return tensor.substring(0, at) + parameter + tensor.substring(at + 2) + "_l0";
+  }
+
+  /** The name of a network's tensor in {@code fusedrnn.h}. */
+  static String headerName(String tensor) {
+    return tensor.replace("weight_", "w_").replace("bias_", "b_").replace("_l0", "");
+  }
+
+  static Map<String, float[]> netNames(Map<String, float[]> data) {
+    Map<String, float[]> renamed = new LinkedHashMap<>();
+    data.forEach((name, values) -> renamed.put(netName(name), values));
+    return renamed;
   }
 
   /**
@@ -68,16 +99,7 @@ public record RnnCase(
    * @return its sizes, outermost first
    */
   public int[] shape(String tensor) {
-    int rows = cell.gates() * hidden;
-    return switch (tensor) {
-      case "x", "dx" -> new int[] {steps, batch, input};
-      case "y", "dy" -> new int[] {steps, batch, hidden};
-      case "h0", "c0", "hT", "cT", "dh0", "dc0", "dhT", "dcT" -> new int[] {batch, hidden};
-      case "w_ih", "dw_ih", "start_dw_ih" -> new int[] {rows, input};
-      case "w_hh", "dw_hh", "start_dw_hh" -> new int[] {rows, hidden};
-      case "b_ih", "b_hh", "db_ih", "db_hh", "start_db_ih", "start_db_hh" -> new int[] {rows};
-      default -> throw new IllegalArgumentException("no tensor of the name " + tensor);
-    };
+    return net().shape(netName(tensor));
   }
 
   /**
@@ -88,48 +110,9 @@ public record RnnCase(
    *     added to
    */
   public Map<String, float[]> data() {
-    SplittableRandom random = new SplittableRandom(seed);
-    Map<String, float[]> data = new LinkedHashMap<>();
-    data.put("x", normal(random, "x"));
-    data.put("w_ih", uniform(random, "w_ih"));
-    data.put("w_hh", uniform(random, "w_hh"));
-    boolean lstm = cell.hasCellState();
-    if (parts.contains(Part.BIAS)) {
-      data.put("b_ih", uniform(random, "b_ih"));
-      data.put("b_hh", uniform(random, "b_hh"));
-    }
-    if (parts.contains(Part.INITIAL_STATE)) {
-      data.put("h0", normal(random, "h0"));
-      if (lstm) {
-        data.put("c0", normal(random, "c0"));
-      }
-    }
-    if (parts.contains(Part.DY)) {
-      data.put("dy", normal(random, "dy"));
-    }
-    if (parts.contains(Part.FINAL_STATE_GRADIENT)) {
-      data.put("dhT", normal(random, "dhT"));
-      if (lstm) {
-        data.put("dcT", normal(random, "dcT"));
-      }
-    }
-    if (parts.contains(Part.ACCUMULATE)) {
-      data.put("start_dw_ih", normal(random, "start_dw_ih"));
-      data.put("start_dw_hh", normal(random, "start_dw_hh"));
-      if (parts.contains(Part.BIAS)) {
-        data.put("start_db_ih", normal(random, "start_db_ih"));
-        data.put("start_db_hh", normal(random, "start_db_hh"));
-      }
-    }
-    return data;
-  }
-
-  private float[] normal(SplittableRandom random, String tensor) {
-    return Draws.normal(random, count(tensor));
-  }
-
-  private float[] uniform(SplittableRandom random, String tensor) {
-    return Draws.uniform(random, count(tensor), 1 / Math.sqrt(hidden));
+    Map<String, float[]> renamed = new LinkedHashMap<>();
+    net().data().forEach((name, values) -> renamed.put(headerName(name), values));
+    return renamed;
   }
 
   /**
@@ -137,10 +120,6 @@ public record RnnCase(
    * @return how many elements it has
    */
   public int count(String tensor) {
-    int count = 1;
-    for (int size : shape(tensor)) {
-      count *= size;
-    }
-    return count;
+    return NetCase.count(shape(tensor));
   }
 }

@@ -1,8 +1,7 @@
 package dev.fusedrnn.testkit;
 
-import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
-import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -19,11 +18,7 @@ public record RnnCheck(RnnCase sizes) implements CheckCase {
 
   @Override
   public CheckResult run(Device device, Device oracle) {
-    Map<String, float[]> data = sizes.data();
-    Map<String, double[]> got = RnnRun.of(device, DType.F32, sizes, data);
-    Findings findings = new Findings(name(), sizes.seed());
-    compare(oracle, sizes, data, got).forEach(findings::add);
-    return findings.result();
+    return new NetCheck(sizes.net()).run(device, oracle);
   }
 
   /**
@@ -38,16 +33,10 @@ public record RnnCheck(RnnCase sizes) implements CheckCase {
    */
   public static List<Comparison> compare(
       Device oracle, RnnCase sizes, Map<String, float[]> data, Map<String, double[]> got) {
-    Map<String, double[]> expected = RnnRun.of(oracle, DType.F64, sizes, data);
-    Map<String, float[]> up = PlainRnn.run(sizes, data, SummationOrder.ASCENDING);
-    Map<String, float[]> down = PlainRnn.run(sizes, data, SummationOrder.DESCENDING);
-    List<Comparison> comparisons = new ArrayList<>();
-    got.forEach(
-        (tensor, values) -> {
-          double[] exact = expected.get(tensor);
-          double allowed = Tolerance.allowed(exact, up.get(tensor), down.get(tensor));
-          comparisons.add(Comparison.of(tensor, sizes.shape(tensor), exact, values, allowed));
-        });
-    return comparisons;
+    Map<String, double[]> renamed = new LinkedHashMap<>();
+    got.forEach((name, values) -> renamed.put(RnnCase.netName(name), values));
+    return NetCheck.compare(oracle, sizes.net(), RnnCase.netNames(data), renamed).stream()
+        .map(c -> new Comparison(RnnCase.headerName(c.tensor()), c.error(), c.allowed(), c.worst()))
+        .toList();
   }
 }

@@ -4,35 +4,41 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.fusedrnn.Backend;
-import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
-import java.util.EnumSet;
+import java.util.Arrays;
 import java.util.Map;
-import java.util.Set;
+import java.util.Objects;
+import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * Goal: the yardstick is not itself wrong, for a wrong one would allow anything. Method: plain
  * float loops agree with the double oracle, with which they share no code, to what fp32 can hold.
  */
-class PlainRnnTest {
+class PlainNetTest {
   /** Some fifty roundings of 6e-8 that add up. */
   private static final double RELATIVE = 3e-6;
 
+  static Stream<NetCase> cases() {
+    return Stream.concat(CheckSuite.quick(42).stream(), CheckSuite.full(42).stream().skip(200))
+        .map(
+            c ->
+                c instanceof NetCheck net
+                    ? net.sizes()
+                    : c instanceof RnnCheck rnn ? rnn.sizes().net() : null)
+        .filter(Objects::nonNull);
+  }
+
   @ParameterizedTest
-  @EnumSource(value = Cell.class, mode = EnumSource.Mode.MATCH_NONE, names = "MUT.*")
-  void agreesWithTheOracle(Cell cell) {
-    Set<RnnCase.Part> parts = EnumSet.copyOf(RnnCase.ALL);
-    parts.add(RnnCase.Part.ACCUMULATE);
-    RnnCase sizes = new RnnCase(cell, 6, 3, 5, 7, parts, 42);
+  @MethodSource("cases")
+  void agreesWithTheOracle(NetCase sizes) {
     Map<String, float[]> data = sizes.data();
     try (Device oracle = Device.open(Backend.REFERENCE)) {
-      Map<String, double[]> expected = RnnRun.of(oracle, DType.F64, sizes, data);
+      Map<String, double[]> expected = NetRun.of(oracle, DType.F64, sizes, data);
       for (SummationOrder order : SummationOrder.values()) {
-        Map<String, float[]> got = PlainRnn.run(sizes, data, order);
-        assertEquals(expected.keySet(), got.keySet());
+        Map<String, float[]> got = PlainNet.run(sizes, data, order);
         expected.forEach((name, exact) -> requireClose(name, exact, got.get(name)));
       }
     }
@@ -40,9 +46,11 @@ class PlainRnnTest {
 
   private static void requireClose(String name, double[] exact, float[] got) {
     assertEquals(exact.length, got.length, name);
+    double scale = Math.max(1, Arrays.stream(exact).map(Math::abs).max().orElse(0));
     for (int k = 0; k < exact.length; k++) {
       double error = Math.abs(exact[k] - got[k]);
-      assertTrue(error <= RELATIVE * Math.max(1, Math.abs(exact[k])), name + " element " + k);
+      String what = name + "[" + k + "]: " + exact[k] + " and " + got[k];
+      assertTrue(error <= RELATIVE * scale, what);
     }
   }
 }

@@ -1,0 +1,125 @@
+package dev.fusedrnn.testkit;
+
+import dev.fusedrnn.DType;
+import dev.fusedrnn.Device;
+import dev.fusedrnn.DeviceBuffer;
+import dev.fusedrnn.Parameter;
+import dev.fusedrnn.Rnn;
+import dev.fusedrnn.RnnCall;
+import dev.fusedrnn.RnnConfig;
+import dev.fusedrnn.testkit.RnnCase.Part;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/** Runs a {@link NetCase} forward and backward on a device, through the public API. */
+public final class NetRun {
+  private final NetCase sizes;
+  private final RnnConfig config;
+  private final GuardedBuffers buffers;
+  private final Map<String, float[]> data;
+  private final List<String> results = new ArrayList<>();
+
+  private NetRun(
+      NetCase sizes, RnnConfig config, GuardedBuffers buffers, Map<String, float[]> data) {
+    this.sizes = sizes;
+    this.config = config;
+    this.buffers = buffers;
+    this.data = data;
+  }
+
+  /**
+   * Runs a case, for training.
+   *
+   * @param device where
+   * @param dtype F32, or F64 on the reference
+   * @param sizes the case
+   * @param data as {@link NetCase#data()} has it
+   * @return every output and gradient by name
+   * @throws AssertionError where memory beside a tensor, or an input, was written
+   */
+  public static Map<String, double[]> of(
+      Device device, DType dtype, NetCase sizes, Map<String, float[]> data) {
+    try (GuardedBuffers buffers = new GuardedBuffers(device, dtype)) {
+      return new NetRun(sizes, sizes.config(dtype), buffers, data).run(device);
+    }
+  }
+
+  private Map<String, double[]> run(Device device) {
+    Rnn rnn = Rnn.create(device, config);
+    RnnCall call = rnn.newCall(sizes.steps(), sizes.batch(), true);
+    call.seed(sizes.seed(), NetCase.MASK_OFFSET);
+    if (!sizes.lengths().isEmpty()) {
+      call.lengths(buffers.integers(sizes.liveSteps()));
+    }
+    bindData(call);
+    bindResults(call);
+    bindParameters(call);
+    call.reserve(buffers.scratch("reserve", call.sizes().reserveBytes()));
+    call.workspace(buffers.scratch("workspace", call.sizes().workspaceBytes()));
+    rnn.forward(call, device.defaultStream());
+    rnn.backward(call, device.defaultStream());
+    device.synchronize();
+    buffers.requireIntact();
+    Map<String, double[]> out = new LinkedHashMap<>();
+    results.forEach(name -> out.put(name, buffers.read(name)));
+    return out;
+  }
+
+  private void bindData(RnnCall call) {
+    input("x", call::x);
+    input("h0", call::h0);
+    input("c0", call::c0);
+    input("dy", call::dy);
+    input("dhT", call::dhT);
+    input("dcT", call::dcT);
+  }
+
+  private void bindResults(RnnCall call) {
+    boolean cellState = sizes.cell().hasCellState();
+    result("y", call::y);
+    result("hT", call::hT);
+    if (cellState) {
+      result("cT", call::cT);
+    }
+    if (!sizes.parts().contains(Part.WITHOUT_DX)) {
+      result("dx", call::dx);
+    }
+    result("dh0", call::dh0);
+    if (cellState) {
+      result("dc0", call::dc0);
+    }
+  }
+
+  private void bindParameters(RnnCall call) {
+    for (int layer = 0; layer < config.layers(); layer++) {
+      for (int direction = 0; direction < config.directions(); direction++) {
+        for (Parameter parameter : config.parameters()) {
+          int k = layer;
+          int d = direction;
+          String name = parameter.torchName(layer, direction);
+          input(name, buffer -> call.parameter(parameter, k, d, buffer));
+          result("d" + name, buffer -> call.gradient(parameter, k, d, buffer));
+        }
+      }
+    }
+    call.accumulate(sizes.parts().contains(Part.ACCUMULATE));
+  }
+
+  private void input(String name, Function<@Nullable DeviceBuffer, RnnCall> bind) {
+    float[] values = data.get(name);
+    if (values != null) {
+      bind.apply(buffers.input(name, values, sizes.shape(name)));
+    }
+  }
+
+  private void result(String name, Function<@Nullable DeviceBuffer, RnnCall> bind) {
+    float[] start = data.get("start_" + name);
+    int[] shape = sizes.shape(name);
+    bind.apply(start == null ? buffers.output(name, shape) : buffers.inOut(name, start, shape));
+    results.add(name);
+  }
+}
