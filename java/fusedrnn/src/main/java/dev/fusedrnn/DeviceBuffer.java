@@ -175,7 +175,8 @@ public final class DeviceBuffer implements AutoCloseable {
   }
 
   /**
-   * Writes all elements; converted to {@link DType#F64} where this is the type.
+   * Writes all elements, converted to the type of this buffer (16-bit types: nearest, ties to
+   * even).
    *
    * @param values as many as {@link #length()}
    * @return this
@@ -186,7 +187,7 @@ public final class DeviceBuffer implements AutoCloseable {
   }
 
   /**
-   * Writes all elements; rounded to {@link DType#F32} where this is the type.
+   * Writes all elements, rounded to the type of this buffer, to a 16-bit type by way of float.
    *
    * @param values as many as {@link #length()}
    * @return this
@@ -231,7 +232,7 @@ public final class DeviceBuffer implements AutoCloseable {
   }
 
   /**
-   * Reads all elements of an {@link DType#F64} or {@link DType#F32} buffer.
+   * Reads all elements of a floating-point buffer.
    *
    * @return a new array
    */

@@ -102,15 +102,18 @@ public final class Rnn {
     net.setDouble(Fields.Net.RECURRENT_DROPOUT, config.recurrentDropout());
     net.setDouble(Fields.Net.ZONEOUT_H, config.zoneoutHidden());
     net.setDouble(Fields.Net.ZONEOUT_C, config.zoneoutCell());
+    net.set(Fields.Net.NORM, config.norm().ordinal());
+    net.setDouble(Fields.Net.NORM_EPSILON, config.normEpsilon());
+    net.setDouble(Fields.Net.NORM_MOMENTUM, config.normMomentum());
   }
 
   /**
-   * Allocates parameters, all zero.
+   * Allocates parameters: gains and running variances are one, all others zero.
    *
    * @return to be closed
    */
   public RnnParameters newParameters() {
-    return RnnParameters.allocate(device, config);
+    return RnnParameters.allocate(device, config).initializeNorms();
   }
 
   /**

@@ -25,9 +25,7 @@ public final class RnnCall {
   private RnnSizes sizes;
   private final Arguments<Fields.Net> arguments;
   private final NetArguments net;
-  private final @Nullable DeviceBuffer[] weights; // by entry and parameter
-  private final @Nullable DeviceBuffer[] gradients;
-  private final Parameter[] parameters;
+  private final BoundParameters bound;
 
   RnnCall(Rnn rnn, long steps, long batch, boolean training) {
     this.rnn = rnn;
@@ -37,9 +35,7 @@ public final class RnnCall {
     this.training = training;
     this.arguments = new Arguments<>(rnn.device(), Fields.Net.class);
     this.net = new NetArguments(arguments.struct(), rnn.entries());
-    this.parameters = Parameter.values();
-    this.weights = new DeviceBuffer[rnn.entries() * parameters.length];
-    this.gradients = new DeviceBuffer[rnn.entries() * parameters.length];
+    this.bound = new BoundParameters(rnn, arguments, net);
     rnn.fill(arguments.struct(), steps, batch, training);
     this.sizes = rnn.sizes(net, "T=" + steps + " B=" + batch);
   }
@@ -87,13 +83,7 @@ public final class RnnCall {
    * @return this
    */
   public RnnCall parameters(RnnParameters all) {
-    for (int entry = 0; entry < rnn.entries(); entry++) {
-      for (Parameter each : parameters) {
-        int layer = entry / config.directions();
-        int direction = entry % config.directions();
-        parameter(each, layer, direction, all.get(each, layer, direction));
-      }
-    }
+    bound.parameters(all);
     return this;
   }
 
@@ -104,13 +94,7 @@ public final class RnnCall {
    * @return this
    */
   public RnnCall gradients(@Nullable RnnParameters all) {
-    for (int entry = 0; entry < rnn.entries(); entry++) {
-      for (Parameter each : parameters) {
-        int layer = entry / config.directions();
-        int direction = entry % config.directions();
-        gradient(each, layer, direction, all == null ? null : all.get(each, layer, direction));
-      }
-    }
+    bound.gradients(all);
     return this;
   }
 
@@ -125,9 +109,7 @@ public final class RnnCall {
    */
   public RnnCall parameter(
       Parameter which, int layer, int direction, @Nullable DeviceBuffer buffer) {
-    int entry = check(which.torchName(layer, direction), which, layer, direction, buffer);
-    weights[entry * parameters.length + which.ordinal()] = buffer;
-    net.setWeight(entry, which.ordinal(), buffer == null ? 0 : buffer.address());
+    bound.parameter(which, layer, direction, buffer);
     return this;
   }
 
@@ -142,30 +124,8 @@ public final class RnnCall {
    */
   public RnnCall gradient(
       Parameter which, int layer, int direction, @Nullable DeviceBuffer buffer) {
-    int entry = check("d" + which.torchName(layer, direction), which, layer, direction, buffer);
-    gradients[entry * parameters.length + which.ordinal()] = buffer;
-    net.setGradient(entry, which.ordinal(), buffer == null ? 0 : buffer.address());
+    bound.gradient(which, layer, direction, buffer);
     return this;
-  }
-
-  private int check(
-      String name, Parameter which, int layer, int direction, @Nullable DeviceBuffer buffer) {
-    if (layer < 0 || layer >= config.layers()) {
-      throw new IllegalArgumentException(
-          "layer: expected 0 to " + (config.layers() - 1) + ", got " + layer);
-    }
-    if (direction < 0 || direction >= config.directions()) {
-      throw new IllegalArgumentException(
-          "direction: expected 0 to " + (config.directions() - 1) + ", got " + direction);
-    }
-    if (buffer != null) {
-      boolean bias = which == Parameter.BIAS_IH || which == Parameter.BIAS_HH;
-      if (!bias && !config.parameters().contains(which)) {
-        throw new IllegalArgumentException(name + ": expected none for " + config);
-      }
-      arguments.check(name, buffer, config.dtype(), config.shape(which, layer));
-    }
-    return layer * config.directions() + direction;
   }
 
   /**
@@ -408,7 +368,7 @@ public final class RnnCall {
       throw new IllegalArgumentException(
           name + ": expected none, for " + config.cell().label() + " has no cell state");
     }
-    arguments.bind(field, name, buffer, config.dtype(), stateShape(config.hiddenSize()));
+    arguments.bind(field, name, buffer, config.stateDtype(), stateShape(config.hiddenSize()));
     return this;
   }
 
@@ -439,7 +399,7 @@ public final class RnnCall {
     if (caller != rnn) {
       throw new IllegalArgumentException("call: expected one of " + caller + ", got " + this);
     }
-    checkParameters();
+    bound.check();
     arguments.require(Fields.Net.X, "x");
     arguments.require(Fields.Net.Y, "y");
     if (training && sizes.reserveBytes() > 0) {
@@ -451,37 +411,6 @@ public final class RnnCall {
       checkBytes("workspace", arguments.get(Fields.Net.WORKSPACE), workspaceBytes);
     }
     arguments.checkOpen();
-  }
-
-  private void checkParameters() {
-    for (int k = 0; k < weights.length; k++) {
-      DeviceBuffer weight = weights[k];
-      DeviceBuffer gradient = gradients[k];
-      if (weight == null && needed(parameters[k % parameters.length])) {
-        throw new IllegalStateException(name(k) + ": not set, but this call needs it");
-      }
-      if (weight != null && weight.isClosed()) {
-        throw new IllegalStateException(name(k) + ": " + weight + " is closed");
-      }
-      if (gradient != null && gradient.isClosed()) {
-        throw new IllegalStateException("d" + name(k) + ": " + gradient + " is closed");
-      }
-    }
-  }
-
-  private boolean needed(Parameter parameter) {
-    return switch (parameter) {
-      case WEIGHT_IH, WEIGHT_HH -> true;
-      case BIAS_IH, BIAS_HH -> false;
-      case WEIGHT_HR -> config.projectionSize() > 0;
-      case WEIGHT_PEEPHOLE -> config.peephole();
-    };
-  }
-
-  private String name(int k) {
-    int entry = k / parameters.length;
-    return parameters[k % parameters.length].torchName(
-        entry / config.directions(), entry % config.directions());
   }
 
   @Override

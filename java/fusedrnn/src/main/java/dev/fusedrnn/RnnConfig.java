@@ -23,6 +23,7 @@ public final class RnnConfig {
     }
     checkVariant();
     checkRegularisation();
+    checkNorm();
     for (Parameter parameter : parameters()) {
       Failures.elements(parameter.torchName(0, 0), shape(parameter, 0));
     }
@@ -69,6 +70,22 @@ public final class RnnConfig {
     probability("recurrentDropout", values.recurrentDropout);
     probability("zoneoutHidden", values.zoneoutHidden);
     probability("zoneoutCell", values.zoneoutCell);
+  }
+
+  private void checkNorm() {
+    if (values.norm == Norm.LAYER
+        && (values.cell != Cell.LSTM || variant != 0 || values.projectionSize != 0)) {
+      throw new IllegalArgumentException(
+          "norm: layer normalisation expects a plain lstm, got " + this);
+    }
+    if (!(values.normEpsilon > 0)) {
+      throw new IllegalArgumentException(
+          "normEpsilon: expected above 0, got " + values.normEpsilon);
+    }
+    if (!(values.normMomentum >= 0 && values.normMomentum <= 1)) {
+      throw new IllegalArgumentException(
+          "normMomentum: expected 0 to 1, got " + values.normMomentum);
+    }
   }
 
   private static void probability(String name, double value) {
@@ -242,6 +259,42 @@ public final class RnnConfig {
   }
 
   /**
+   * Normalisation of every layer.
+   *
+   * @return NONE by default
+   */
+  public Norm norm() {
+    return values.norm;
+  }
+
+  /**
+   * What a norm adds to the variance.
+   *
+   * @return above 0
+   */
+  public double normEpsilon() {
+    return values.normEpsilon;
+  }
+
+  /**
+   * How much of a batch's statistics goes into the running ones.
+   *
+   * @return 0 to 1
+   */
+  public double normMomentum() {
+    return values.normMomentum;
+  }
+
+  /**
+   * Element type of the cell state and of running statistics.
+   *
+   * @return F32 where {@link #dtype()} is of 16 bits, else the same
+   */
+  public DType stateDtype() {
+    return values.dtype == DType.F64 ? DType.F64 : DType.F32;
+  }
+
+  /**
    * Directions D.
    *
    * @return 1, or 2 where bidirectional
@@ -341,7 +394,24 @@ public final class RnnConfig {
     if (values.peephole) {
       present.add(Parameter.WEIGHT_PEEPHOLE);
     }
+    if (values.norm != Norm.NONE) {
+      present.add(Parameter.NORM_IH);
+    }
+    if (values.norm == Norm.LAYER) {
+      present.addAll(List.of(Parameter.NORM_HH, Parameter.NORM_C, Parameter.NORM_C_BIAS));
+    }
     return present;
+  }
+
+  /**
+   * What each layer and direction has beside its parameters.
+   *
+   * @return the running statistics with batch norm, else nothing
+   */
+  public List<Parameter> statistics() {
+    return values.norm == Norm.BATCH
+        ? List.of(Parameter.RUNNING_MEAN, Parameter.RUNNING_VAR)
+        : List.of();
   }
 
   /**
@@ -355,7 +425,8 @@ public final class RnnConfig {
     return switch (parameter) {
       case WEIGHT_IH -> new long[] {gateRows(), inputSize(layer)};
       case WEIGHT_HH -> new long[] {recurrentRows(), stateSize()};
-      case BIAS_IH -> new long[] {gateRows()};
+      case BIAS_IH, NORM_IH, NORM_HH, RUNNING_MEAN, RUNNING_VAR -> new long[] {gateRows()};
+      case NORM_C, NORM_C_BIAS -> new long[] {values.hiddenSize};
       case BIAS_HH -> new long[] {recurrentRows()};
       case WEIGHT_HR -> new long[] {values.projectionSize, values.hiddenSize};
       case WEIGHT_PEEPHOLE -> new long[] {Variants.peepholes(variant), values.hiddenSize};
@@ -391,6 +462,7 @@ public final class RnnConfig {
     text.append(values.peephole ? ", peephole" : "");
     text.append(values.coupledForget ? ", coupled" : "");
     text.append(values.without.isEmpty() ? "" : ", without " + values.without);
+    text.append(values.norm == Norm.NONE ? "" : ", " + values.norm + " norm");
     text.append(values.residual ? ", residual" : "").append(values.bias ? "" : ", no bias");
     return text.append(", ").append(values.dtype.label()).append(")").toString();
   }

@@ -24,6 +24,9 @@ public final class RnnConfigBuilder {
   double zoneoutCell;
   boolean residual;
   boolean batchFirst;
+  Norm norm = Norm.NONE;
+  double normEpsilon = 1e-5;
+  double normMomentum = 0.1;
   EnumSet<Gate> without = EnumSet.noneOf(Gate.class);
 
   RnnConfigBuilder(Cell cell) {
@@ -48,6 +51,9 @@ public final class RnnConfigBuilder {
     copy.zoneoutCell = zoneoutCell;
     copy.residual = residual;
     copy.batchFirst = batchFirst;
+    copy.norm = norm;
+    copy.normEpsilon = normEpsilon;
+    copy.normMomentum = normMomentum;
     copy.without = without.clone();
     return copy;
   }
@@ -236,6 +242,39 @@ public final class RnnConfigBuilder {
    */
   public RnnConfigBuilder batchFirst(boolean value) {
     batchFirst = value;
+    return this;
+  }
+
+  /**
+   * Sets the normalisation of every layer.
+   *
+   * @param value NONE by default
+   * @return this
+   */
+  public RnnConfigBuilder norm(Norm value) {
+    norm = Objects.requireNonNull(value, "norm");
+    return this;
+  }
+
+  /**
+   * Sets what a norm adds to the variance.
+   *
+   * @param value above 0; 1e-5 by default
+   * @return this
+   */
+  public RnnConfigBuilder normEpsilon(double value) {
+    normEpsilon = value;
+    return this;
+  }
+
+  /**
+   * Sets how much of a batch's statistics goes into the running ones.
+   *
+   * @param value 0 to 1; 0.1 by default
+   * @return this
+   */
+  public RnnConfigBuilder normMomentum(double value) {
+    normMomentum = value;
     return this;
   }
 

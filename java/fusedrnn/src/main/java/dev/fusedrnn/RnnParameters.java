@@ -17,6 +17,7 @@ public final class RnnParameters implements AutoCloseable {
   private final RnnConfig config;
   private final DeviceBuffer arena;
   private final LinkedHashMap<String, DeviceBuffer> named = new LinkedHashMap<>();
+  private final LinkedHashMap<String, DeviceBuffer> statistics = new LinkedHashMap<>();
 
   private RnnParameters(RnnConfig config, DeviceBuffer arena) {
     this.config = config;
@@ -81,7 +82,8 @@ public final class RnnParameters implements AutoCloseable {
    * @return its view, or null where the network has no such parameter
    */
   public @Nullable DeviceBuffer get(Parameter parameter, int layer, int direction) {
-    return named.get(parameter.torchName(layer, direction));
+    String name = parameter.torchName(layer, direction);
+    return parameter.trained() ? named.get(name) : statistics.get(name);
   }
 
   private DeviceBuffer present(Parameter parameter) {
@@ -135,7 +137,43 @@ public final class RnnParameters implements AutoCloseable {
   }
 
   /**
-   * Draws every parameter from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn does (not its generator).
+   * The running statistics of batch norm, which are not trained and not in the arena.
+   *
+   * @return {@code running_mean_l0}, {@code running_var_l0} and so on; empty without batch norm and
+   *     of gradients
+   */
+  public LinkedHashMap<String, DeviceBuffer> statistics() {
+    return new LinkedHashMap<>(statistics);
+  }
+
+  /** Allocates the statistics; sets gains and running variances to one, the rest to zero. */
+  RnnParameters initializeNorms() {
+    for (int layer = 0; layer < config.layers(); layer++) {
+      for (int direction = 0; direction < config.directions(); direction++) {
+        for (Parameter statistic : config.statistics()) {
+          long[] shape = config.shape(statistic, layer);
+          DeviceBuffer tensor =
+              statistics.computeIfAbsent(
+                  statistic.torchName(layer, direction),
+                  name -> arena.device().allocate(config.stateDtype(), shape));
+          Initializers.fill(tensor, statistic == Parameter.RUNNING_VAR ? 1 : 0);
+        }
+      }
+    }
+    forEach(
+        (parameter, tensor) -> {
+          switch (parameter) {
+            case NORM_IH, NORM_HH, NORM_C -> Initializers.fill(tensor, 1);
+            case NORM_C_BIAS -> Initializers.fill(tensor, 0);
+            default -> {}
+          }
+        });
+    return this;
+  }
+
+  /**
+   * Draws weights and biases from U(-1/sqrt(H), 1/sqrt(H)), as torch.nn does (not its generator); a
+   * norm starts as the identity.
    *
    * @param seed the same seed gives the same values on every backend
    * @return this
@@ -143,13 +181,13 @@ public final class RnnParameters implements AutoCloseable {
   public RnnParameters initializeUniform(long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     double bound = 1 / Math.sqrt(config.hiddenSize());
-    named.values().forEach(tensor -> Initializers.uniform(tensor, bound, random));
-    return this;
+    forEach((parameter, tensor) -> Initializers.uniform(tensor, bound, random));
+    return initializeNorms();
   }
 
   /**
    * Draws weights gate by gate from U(-a, a) with a = sqrt(6 / (inputs + outputs)) (Glorot and
-   * Bengio 2010); biases and peepholes become zero.
+   * Bengio 2010); biases and peepholes become zero, a norm the identity.
    *
    * @param seed the same seed gives the same values on every backend
    * @return this
@@ -164,7 +202,7 @@ public final class RnnParameters implements AutoCloseable {
             default -> Initializers.fill(tensor, 0);
           }
         });
-    return this;
+    return initializeNorms();
   }
 
   /**
@@ -226,9 +264,10 @@ public final class RnnParameters implements AutoCloseable {
     }
   }
 
-  /** Frees the arena; idempotent. */
+  /** Frees arena and statistics; idempotent. */
   @Override
   public void close() {
     arena.close();
+    statistics.values().forEach(DeviceBuffer::close);
   }
 }

@@ -42,16 +42,16 @@ public final class RnnSequence implements AutoCloseable {
     try {
       x = own(input);
       h0 = own(hidden);
-      c0 = cell ? own(state) : null;
+      c0 = cell ? ownState(state) : null;
       y = own(output);
       hT = own(hidden);
-      cT = cell ? own(state) : null;
+      cT = cell ? ownState(state) : null;
       dy = training ? own(output) : null;
       dhT = training ? own(hidden) : null;
-      dcT = training && cell ? own(state) : null;
+      dcT = training && cell ? ownState(state) : null;
       dx = training ? own(input) : null;
       dh0 = training ? own(hidden) : null;
-      dc0 = training && cell ? own(state) : null;
+      dc0 = training && cell ? ownState(state) : null;
       call.x(x).h0(h0).c0(c0).y(y).hT(hT).cT(cT);
       call.dy(dy).dhT(dhT).dcT(dcT).dx(dx).dh0(dh0).dc0(dc0);
       bindScratch();
@@ -63,7 +63,15 @@ public final class RnnSequence implements AutoCloseable {
   }
 
   private DeviceBuffer own(long... shape) {
-    DeviceBuffer buffer = rnn.device().allocate(rnn.config().dtype(), shape);
+    return own(rnn.config().dtype(), shape);
+  }
+
+  private DeviceBuffer ownState(long... shape) {
+    return own(rnn.config().stateDtype(), shape);
+  }
+
+  private DeviceBuffer own(DType dtype, long[] shape) {
+    DeviceBuffer buffer = rnn.device().allocate(dtype, shape);
     owned.add(buffer);
     buffer.zero(rnn.device().defaultStream());
     return buffer;

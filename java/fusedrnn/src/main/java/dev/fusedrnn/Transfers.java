@@ -30,6 +30,7 @@ final class Transfers {
                   s.putDouble(8 * k, values[at + k]);
                 }
               });
+      case BF16, F16 -> inHalves(buffer, k -> values[k]);
       default -> throw wrongType(buffer, "float[]");
     }
   }
@@ -46,8 +47,43 @@ final class Transfers {
                   s.putFloat(4 * k, (float) values[at + k]);
                 }
               });
+      case BF16, F16 -> inHalves(buffer, k -> (float) values[k]);
       default -> throw wrongType(buffer, "double[]");
     }
+  }
+
+  /** An element of a host array. */
+  private interface Source {
+    float at(int index);
+  }
+
+  /** Takes an element into a host array. */
+  private interface Sink {
+    void accept(int index, float value);
+  }
+
+  private static void inHalves(DeviceBuffer buffer, Source source) {
+    boolean bf16 = buffer.dtype() == DType.BF16;
+    in(
+        buffer,
+        (s, at, n) -> {
+          for (int k = 0; k < n; k++) {
+            float value = source.at(at + k);
+            s.putShort(2 * k, bf16 ? Half.toBf16(value) : Half.toF16(value));
+          }
+        });
+  }
+
+  private static void outHalves(DeviceBuffer buffer, Sink sink) {
+    boolean bf16 = buffer.dtype() == DType.BF16;
+    out(
+        buffer,
+        (s, at, n) -> {
+          for (int k = 0; k < n; k++) {
+            short bits = s.getShort(2 * k);
+            sink.accept(at + k, bf16 ? Half.fromBf16(bits) : Half.fromF16(bits));
+          }
+        });
   }
 
   static void write(DeviceBuffer buffer, int[] values) {
@@ -81,6 +117,7 @@ final class Transfers {
                   values[at + k] = (float) s.getDouble(8 * k);
                 }
               });
+      case BF16, F16 -> outHalves(buffer, (k, value) -> values[k] = value);
       default -> throw wrongType(buffer, "float[]");
     }
   }
@@ -97,6 +134,7 @@ final class Transfers {
                   values[at + k] = s.getFloat(4 * k);
                 }
               });
+      case BF16, F16 -> outHalves(buffer, (k, value) -> values[k] = value);
       default -> throw wrongType(buffer, "double[]");
     }
   }

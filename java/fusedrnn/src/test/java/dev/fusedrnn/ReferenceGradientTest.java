@@ -58,6 +58,18 @@ class ReferenceGradientTest {
         named("no input gate, peephole", Cell.LSTM, ALL, c -> c.without(Gate.INPUT).peephole(true)),
         named("clip", Cell.LSTM, ALL, c -> c.cellClip(0.4)),
         named("clip, peephole", Cell.LSTM, ALL, c -> c.cellClip(0.4).peephole(true)),
+        named("layer norm", Cell.LSTM, UNEVEN, c -> c.norm(Norm.LAYER)),
+        named(
+            "layer norm, masks, clip",
+            Cell.LSTM,
+            ALL,
+            c ->
+                c.norm(Norm.LAYER)
+                    .layers(2)
+                    .bidirectional(true)
+                    .cellClip(0.6)
+                    .zoneoutCell(0.3)
+                    .recurrentDropout(0.3)),
         named("zoneout of c", Cell.LSTM, ALL, c -> c.zoneoutCell(0.4)),
         named(
             "all at once",
@@ -88,6 +100,8 @@ class ReferenceGradientTest {
             everyCell("both directions, lengths", UNEVEN, c -> c.bidirectional(true)),
             everyCell("two layers, dropout", ALL, c -> c.layers(2).dropout(0.4)),
             everyCell("three layers, residual", UNEVEN, c -> c.layers(3).residual(true)),
+            everyCell("batch norm", UNEVEN, c -> c.norm(Norm.BATCH)),
+            everyCell("batch norm, two layers", ALL, c -> c.norm(Norm.BATCH).layers(2)),
             everyCell("batch first", UNEVEN, c -> c.batchFirst(true).layers(2)),
             lstms())
         .flatMap(s -> s);

@@ -2,12 +2,12 @@ package dev.fusedrnn.internal;
 
 /** The equations of a cell for one step of one row, forward and backward, in simple loops. */
 interface ReferenceCell {
-  /** Reads x, hOld, hSeen and cOld; fills gates, candidate, c and h. */
+  /** Reads a, hOld, hSeen and cOld; fills gates, candidate, c and h. */
   void forward(ReferenceStep step);
 
   /**
-   * Reads dh and dc beside what forward read and left; adds to dx, dhOld, dhSeen and dcOld and to
-   * the gradients of the parameters.
+   * Reads dh and dc beside what forward read and left; fills da, adds to dhOld, dhSeen and dcOld
+   * and to the gradients of the parameters.
    */
   void backward(ReferenceStep step);
 

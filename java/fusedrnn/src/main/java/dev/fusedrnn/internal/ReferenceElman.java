@@ -17,12 +17,11 @@ final class ReferenceElman implements ReferenceCell {
   @Override
   public void forward(ReferenceStep step) {
     int hidden = layer.hidden();
-    double[] a = ReferenceWeights.product(w.wIh(), w.bIh(), step.x, 0, hidden);
     double[] u = ReferenceWeights.product(w.wHh(), w.bHh(), step.hSeen, 0, hidden);
     step.c = step.cOld;
     step.h = new double[hidden];
     for (int j = 0; j < hidden; j++) {
-      double sum = a[j] + u[j];
+      double sum = step.a[j] + u[j];
       // Math.max lets NaN through, as a comparison would not.
       step.h[j] = layer.cell() == Cell.RNN_TANH ? Math.tanh(sum) : Math.max(0, sum);
     }
@@ -30,13 +29,12 @@ final class ReferenceElman implements ReferenceCell {
 
   @Override
   public void backward(ReferenceStep step) {
-    double[] d = new double[layer.hidden()];
+    double[] d = step.da;
     for (int j = 0; j < d.length; j++) {
       double h = step.h[j];
       double slope = layer.cell() == Cell.RNN_TANH ? 1 - h * h : h > 0 ? 1 : 0;
       d[j] = step.dh[j] * slope;
     }
-    ReferenceWeights.backward(w.wIh(), d, 0, step.x, dw.wIh(), dw.bIh(), step.dx);
     ReferenceWeights.backward(w.wHh(), d, 0, step.hSeen, dw.wHh(), dw.bHh(), step.dhSeen);
   }
 }

@@ -33,7 +33,7 @@ final class ReferenceGru implements ReferenceCell {
 
   @Override
   public void forward(ReferenceStep step) {
-    double[] a = ReferenceWeights.product(w.wIh(), w.bIh(), step.x, 0, 3 * hidden);
+    double[] a = step.a;
     double[] u = ReferenceWeights.product(w.wHh(), w.bHh(), step.hSeen, 0, 2 * hidden);
     double[] r = step.gates[R];
     double[] z = step.gates[Z];
@@ -68,7 +68,7 @@ final class ReferenceGru implements ReferenceCell {
     double[] r = step.gates[R];
     double[] z = step.gates[Z];
     double[] n = step.gates[N];
-    double[] da = new double[3 * hidden]; // of W x + b
+    double[] da = step.da;
     double[] dun = new double[hidden]; // of Un . + cn
     double[] dr = new double[hidden];
     for (int j = 0; j < hidden; j++) {
@@ -93,6 +93,5 @@ final class ReferenceGru implements ReferenceCell {
     }
     double[] drz = Arrays.copyOf(da, 2 * hidden);
     ReferenceWeights.backward(w.wHh(), drz, 0, step.hSeen, dw.wHh(), dw.bHh(), step.dhSeen);
-    ReferenceWeights.backward(w.wIh(), da, 0, step.x, dw.wIh(), dw.bIh(), step.dx);
   }
 }

@@ -29,6 +29,11 @@ record ReferenceLayer(
     int[] lengths,
     Options options,
     int maskStream) {
+  /** As {@code frnn_norm} has it. */
+  static final long LAYER_NORM = 1;
+
+  /** As {@code frnn_norm} has it. */
+  static final long BATCH_NORM = 2;
 
   /**
    * Settings that all layers of a network share.
@@ -41,6 +46,9 @@ record ReferenceLayer(
    * @param zoneoutC of c
    * @param seed of the masks
    * @param offset of the masks
+   * @param norm 0, {@link #LAYER_NORM} or {@link #BATCH_NORM}
+   * @param normEpsilon added to variances
+   * @param normMomentum of the running statistics
    */
   record Options(
       boolean training,
@@ -50,7 +58,10 @@ record ReferenceLayer(
       double zoneoutH,
       double zoneoutC,
       long seed,
-      long offset) {
+      long offset,
+      long norm,
+      double normEpsilon,
+      double normMomentum) {
 
     Mask mask(double probability, int maskStream, int kind) {
       return new Mask(training ? probability : 0, seed, offset, maskStream * 4 + kind);

@@ -13,8 +13,9 @@ import java.util.Arrays;
  *   h'    = o tanh(c')                           with a projection (Sak et al. 2014): w_hr (o tanh(c'))
  * </pre>
  *
- * Coupled (Greff et al. 2017): i = 1 - f. An ablated gate (Jozefowicz et al. 2015) is 1. A gate
- * that is not computed has no block in any parameter.
+ * With layer normalisation (Ba, Kiros and Hinton 2016) U h, like W x before it came here, and c'
+ * under the tanh are normalised. Coupled (Greff et al. 2017): i = 1 - f. An ablated gate
+ * (Jozefowicz et al. 2015) is 1. A gate that is not computed has no block in any parameter.
  */
 final class ReferenceLstm implements ReferenceCell {
   private static final int I = 0;
@@ -28,6 +29,7 @@ final class ReferenceLstm implements ReferenceCell {
   private final ReferenceWeights dw;
   private final int hidden;
   private final boolean coupled;
+  private final boolean layerNorm;
   private final int[] block = new int[4]; // of a gate in the parameters
   private final int[] peephole = new int[4]; // row of a gate in the peephole weights
 
@@ -37,6 +39,7 @@ final class ReferenceLstm implements ReferenceCell {
     this.dw = gradients;
     this.hidden = layer.hidden();
     this.coupled = (layer.variant() & Variants.COUPLED) != 0;
+    this.layerNorm = layer.options().norm() == ReferenceLayer.LAYER_NORM;
     boolean[] present = {
       Variants.hasInputGate(layer.variant()),
       Variants.hasForgetGate(layer.variant()),
@@ -62,11 +65,10 @@ final class ReferenceLstm implements ReferenceCell {
 
   @Override
   public void forward(ReferenceStep step) {
-    double[] sums = ReferenceWeights.product(w.wIh(), w.bIh(), step.x, 0, layer.rows());
-    double[] u = ReferenceWeights.product(w.wHh(), w.bHh(), step.hSeen, 0, layer.rows());
-    Arrays.setAll(sums, k -> sums[k] + u[k]);
+    double[] u = recurrent(step);
+    double[] sums = new double[layer.rows()];
+    Arrays.setAll(sums, k -> step.a[k] + u[k]);
     step.c = new double[hidden];
-    double[] out = new double[hidden];
     for (int j = 0; j < hidden; j++) {
       double f = block[F] == ABSENT ? 1 : ReferenceCell.sigmoid(sum(F, j, sums, step.cOld));
       double i =
@@ -77,13 +79,50 @@ final class ReferenceLstm implements ReferenceCell {
       step.candidate[j] = f * step.cOld[j] + i * g;
       step.c[j] = clip(step.candidate[j]);
       double o = block[O] == ABSENT ? 1 : ReferenceCell.sigmoid(sum(O, j, sums, step.c));
-      out[j] = o * Math.tanh(step.c[j]);
       step.gates[I][j] = i;
       step.gates[F][j] = f;
       step.gates[G][j] = g;
       step.gates[O][j] = o;
     }
-    step.h = projected(out);
+    step.tanhC = Arrays.stream(cellOut(step)).map(Math::tanh).toArray();
+    step.h = projected(out(step));
+  }
+
+  /** U h + b_hh, with U h normalised where asked for. */
+  private double[] recurrent(ReferenceStep step) {
+    if (!layerNorm) {
+      return ReferenceWeights.product(w.wHh(), w.bHh(), step.hSeen, 0, layer.rows());
+    }
+    double[] zeros = new double[layer.rows()];
+    double[] product = ReferenceWeights.product(w.wHh(), zeros, step.hSeen, 0, layer.rows());
+    LayerNorm norm = new LayerNorm(product, w.get(Fields.Weights.NORM_HH), epsilon());
+    step.recurrentNorm = norm;
+    double[] u = norm.out();
+    Arrays.setAll(u, k -> u[k] + w.bHh()[k]);
+    return u;
+  }
+
+  /** c as the output sees it, normalised where asked for. */
+  private double[] cellOut(ReferenceStep step) {
+    if (!layerNorm) {
+      return step.c;
+    }
+    LayerNorm norm = new LayerNorm(step.c, w.get(Fields.Weights.NORM_C), epsilon());
+    step.cellNorm = norm;
+    double[] out = norm.out();
+    Arrays.setAll(out, j -> out[j] + w.get(Fields.Weights.NORM_C_BIAS)[j]);
+    return out;
+  }
+
+  private double epsilon() {
+    return layer.options().normEpsilon();
+  }
+
+  /** o tanh(c'). */
+  private double[] out(ReferenceStep step) {
+    double[] out = new double[hidden];
+    Arrays.setAll(out, j -> step.gates[O][j] * step.tanhC[j]);
+    return out;
   }
 
   private double clip(double c) {
@@ -99,15 +138,15 @@ final class ReferenceLstm implements ReferenceCell {
   @Override
   public void backward(ReferenceStep step) {
     double[] dOut = backThroughProjection(step);
-    double[] d = new double[layer.rows()]; // of both products' sum
+    double[] dcFromOut = backThroughCellOut(step, dOut);
+    double[] d = step.da; // of a gate before its activation
     for (int j = 0; j < hidden; j++) {
       double i = step.gates[I][j];
       double f = step.gates[F][j];
       double g = step.gates[G][j];
       double o = step.gates[O][j];
-      double tanhC = Math.tanh(step.c[j]);
-      double dc = step.dc[j] + dOut[j] * o * (1 - tanhC * tanhC);
-      dc += gate(O, j, dOut[j] * tanhC * o * (1 - o), step.c, d);
+      double dc = step.dc[j] + dcFromOut[j];
+      dc += gate(O, j, dOut[j] * step.tanhC[j] * o * (1 - o), step.c, d);
       double limit = layer.options().cellClip();
       if (limit != 0 && Math.abs(step.candidate[j]) >= limit) {
         dc = 0;
@@ -119,8 +158,31 @@ final class ReferenceLstm implements ReferenceCell {
       step.dcOld[j] += coupled ? 0 : gate(I, j, di * i * (1 - i), step.cOld, d);
       gate(G, j, dc * i * (1 - g * g), step.cOld, d);
     }
-    ReferenceWeights.backward(w.wIh(), d, 0, step.x, dw.wIh(), dw.bIh(), step.dx);
-    ReferenceWeights.backward(w.wHh(), d, 0, step.hSeen, dw.wHh(), dw.bHh(), step.dhSeen);
+    backThroughRecurrent(step, d);
+  }
+
+  private double[] backThroughCellOut(ReferenceStep step, double[] dOut) {
+    double[] d = new double[hidden];
+    Arrays.setAll(d, j -> dOut[j] * step.gates[O][j] * (1 - step.tanhC[j] * step.tanhC[j]));
+    LayerNorm norm = step.cellNorm;
+    if (norm == null) {
+      return d;
+    }
+    double[] dBias = dw.get(Fields.Weights.NORM_C_BIAS);
+    Arrays.setAll(dBias, j -> dBias[j] + d[j]);
+    return norm.backward(d, dw.get(Fields.Weights.NORM_C));
+  }
+
+  private void backThroughRecurrent(ReferenceStep step, double[] d) {
+    LayerNorm norm = step.recurrentNorm;
+    if (norm == null) {
+      ReferenceWeights.backward(w.wHh(), d, 0, step.hSeen, dw.wHh(), dw.bHh(), step.dhSeen);
+      return;
+    }
+    Arrays.setAll(dw.bHh(), k -> dw.bHh()[k] + d[k]);
+    double[] dProduct = norm.backward(d, dw.get(Fields.Weights.NORM_HH));
+    double[] unused = new double[layer.rows()];
+    ReferenceWeights.backward(w.wHh(), dProduct, 0, step.hSeen, dw.wHh(), unused, step.dhSeen);
   }
 
   /** Places a gate's gradient, where the gate is computed; answers what its peephole passes on. */
@@ -140,11 +202,9 @@ final class ReferenceLstm implements ReferenceCell {
     if (layer.projection() == 0) {
       return step.dh;
     }
-    double[] out = new double[hidden];
-    Arrays.setAll(out, j -> step.gates[O][j] * Math.tanh(step.c[j]));
     double[] dOut = new double[hidden];
     ReferenceWeights.backward(
-        w.wHr(), step.dh, 0, out, dw.wHr(), new double[layer.projection()], dOut);
+        w.wHr(), step.dh, 0, out(step), dw.wHr(), new double[layer.projection()], dOut);
     return dOut;
   }
 }

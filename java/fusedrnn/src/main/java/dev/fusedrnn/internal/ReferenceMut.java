@@ -40,7 +40,7 @@ final class ReferenceMut implements ReferenceCell {
 
   @Override
   public void forward(ReferenceStep step) {
-    double[] a = ReferenceWeights.product(w.wIh(), w.bIh(), step.x, 0, 3 * hidden);
+    double[] a = step.a;
     double[] ur = ReferenceWeights.product(w.wHh(), w.bHh(), step.hSeen, 0, hidden);
     double[] uz =
         cell == Cell.MUT1
@@ -80,7 +80,7 @@ final class ReferenceMut implements ReferenceCell {
 
   @Override
   public void backward(ReferenceStep step) {
-    double[] da = new double[3 * hidden]; // of W x + b
+    double[] da = step.da;
     double[] dun = new double[hidden]; // of Un (r h) + cn
     double[] dz = new double[hidden]; // of z before its activation
     for (int j = 0; j < hidden; j++) {
@@ -107,7 +107,6 @@ final class ReferenceMut implements ReferenceCell {
     if (cell != Cell.MUT1) {
       backThroughUpdate(step, dz);
     }
-    ReferenceWeights.backward(w.wIh(), da, 0, step.x, dw.wIh(), dw.bIh(), step.dx);
   }
 
   private void backThroughUpdate(ReferenceStep step, double[] dz) {

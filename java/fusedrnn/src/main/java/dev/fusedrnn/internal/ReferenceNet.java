@@ -3,6 +3,7 @@ package dev.fusedrnn.internal;
 import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
 import java.util.Arrays;
+import java.util.EnumSet;
 
 /**
  * Stacked layers in one or two directions. Layer k reads in[k] and gives out[k] = its directions
@@ -44,7 +45,10 @@ final class ReferenceNet {
             net.getDouble(Fields.Net.ZONEOUT_H),
             net.getDouble(Fields.Net.ZONEOUT_C),
             net.get(Fields.Net.SEED),
-            net.get(Fields.Net.OFFSET));
+            net.get(Fields.Net.OFFSET),
+            net.get(Fields.Net.NORM),
+            net.getDouble(Fields.Net.NORM_EPSILON),
+            net.getDouble(Fields.Net.NORM_MOMENTUM));
   }
 
   private int size(Fields.Net field) {
@@ -110,22 +114,30 @@ final class ReferenceNet {
     for (int entry = 0; entry < sequences.length; entry++) {
       store(Fields.Net.HT, entry, sequences[entry].hT());
       store(Fields.Net.CT, entry, sequences[entry].cT());
+      if (options.training()) {
+        storeStatistics(entry);
+      }
     }
   }
 
-  private ReferenceWeights weights(ReferenceLayer layer, int entry) {
-    ReferenceWeights shape = ReferenceWeights.zeros(layer);
-    return new ReferenceWeights(
-        weight(entry, Fields.Weights.W_IH, shape.wIh()),
-        weight(entry, Fields.Weights.W_HH, shape.wHh()),
-        weight(entry, Fields.Weights.B_IH, shape.bIh()),
-        weight(entry, Fields.Weights.B_HH, shape.bHh()),
-        weight(entry, Fields.Weights.W_HR, shape.wHr()),
-        weight(entry, Fields.Weights.W_PEEPHOLE, shape.wPeephole()));
+  private void storeStatistics(int entry) {
+    memory.store(
+        arguments.weight(entry, Fields.Weights.RUNNING_MEAN),
+        sequences[entry].runningMean(),
+        dtype);
+    memory.store(
+        arguments.weight(entry, Fields.Weights.RUNNING_VAR),
+        sequences[entry].runningVariance(),
+        dtype);
   }
 
-  private double[] weight(int entry, Fields.Weights parameter, double[] shape) {
-    return memory.load(arguments.weight(entry, parameter), shape.length, dtype);
+  private ReferenceWeights weights(ReferenceLayer layer, int entry) {
+    ReferenceWeights weights = new ReferenceWeights(layer);
+    for (Fields.Weights field : Fields.Weights.values()) {
+      int length = weights.get(field).length;
+      weights.set(field, memory.load(arguments.weight(entry, field), length, dtype));
+    }
+    return weights;
   }
 
   // ---- Backward ----
@@ -157,17 +169,10 @@ final class ReferenceNet {
   }
 
   private void storeGradients(int entry, ReferenceWeights gradients) {
-    storeGradient(entry, Fields.Weights.W_IH, gradients.wIh());
-    storeGradient(entry, Fields.Weights.W_HH, gradients.wHh());
-    storeGradient(entry, Fields.Weights.B_IH, gradients.bIh());
-    storeGradient(entry, Fields.Weights.B_HH, gradients.bHh());
-    storeGradient(entry, Fields.Weights.W_HR, gradients.wHr());
-    storeGradient(entry, Fields.Weights.W_PEEPHOLE, gradients.wPeephole());
-  }
-
-  private void storeGradient(int entry, Fields.Weights parameter, double[] values) {
     boolean add = (net.get(Fields.Net.FLAGS) & Flags.ACCUMULATE) != 0;
-    memory.store(arguments.gradient(entry, parameter), values, dtype, add);
+    for (Fields.Weights field : EnumSet.range(Fields.Weights.W_IH, Fields.Weights.NORM_C_BIAS)) {
+      memory.store(arguments.gradient(entry, field), gradients.get(field), dtype, add);
+    }
   }
 
   // ---- Layout ----

@@ -1,6 +1,8 @@
 package dev.fusedrnn.internal;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * One layer in one direction over a whole sequence, forward and backward through time: the oracle.
@@ -14,7 +16,6 @@ final class ReferenceRnn {
   private final ReferenceLayer layer;
   private final ReferenceCell cell;
   private final ReferenceWeights gradients;
-  private final double[] x;
   private final double[] y; // [T, B, W]
   private final double[] hT;
   private final double[] cT;
@@ -22,15 +23,15 @@ final class ReferenceRnn {
   private final double[] dh0;
   private final double[] dc0;
   private final ReferenceStep[][] steps; // by row and step
+  private final ReferenceInput input; // live rows in the order of steps
   private final Mask zoneoutH;
   private final Mask zoneoutC;
 
   ReferenceRnn(
       ReferenceLayer layer, ReferenceWeights weights, double[] x, double[] h0, double[] c0) {
     this.layer = layer;
-    this.gradients = ReferenceWeights.zeros(layer);
+    this.gradients = new ReferenceWeights(layer);
     this.cell = ReferenceCell.of(layer, weights, gradients);
-    this.x = x;
     this.y = new double[layer.steps() * layer.batch() * layer.width()];
     this.hT = h0.clone();
     this.cT = c0.clone();
@@ -38,20 +39,27 @@ final class ReferenceRnn {
     this.dh0 = new double[h0.length];
     this.dc0 = new double[c0.length];
     this.steps = new ReferenceStep[layer.batch()][];
+    List<double[]> live = new ArrayList<>();
+    for (int b = 0; b < layer.batch(); b++) {
+      for (int s = 0; s < layer.lengths()[b]; s++) {
+        live.add(row(x, layer.time(s, b) * layer.batch() + b, layer.input()));
+      }
+    }
+    this.input = new ReferenceInput(layer, weights, live);
     ReferenceLayer.Options options = layer.options();
     this.zoneoutH = options.mask(options.zoneoutH(), layer.maskStream(), Mask.ZONEOUT_H);
     this.zoneoutC = options.mask(options.zoneoutC(), layer.maskStream(), Mask.ZONEOUT_C);
   }
 
   void forward() {
+    int live = 0;
     for (int b = 0; b < layer.batch(); b++) {
       double[] h = row(hT, b, layer.width());
       double[] c = row(cT, b, layer.hidden());
       steps[b] = new ReferenceStep[layer.lengths()[b]];
       for (int s = 0; s < steps[b].length; s++) {
         int at = layer.time(s, b) * layer.batch() + b;
-        ReferenceStep step =
-            new ReferenceStep(layer, row(x, at, layer.input()), h, masked(h, b), c);
+        ReferenceStep step = new ReferenceStep(layer, input.a(live++), h, masked(h, b), c);
         cell.forward(step);
         h = zoneOut(step.hOld, step.h, zoneoutH, layer.options().zoneoutH(), at);
         c = zoneOut(step.cOld, step.c, zoneoutC, layer.options().zoneoutC(), at);
@@ -78,10 +86,22 @@ final class ReferenceRnn {
         add(masked(step.dhSeen, b), step.dhOld);
         dh = step.dhOld;
         dc = step.dcOld;
-        put(step.dx, dx, at);
       }
       put(dh, dh0, b);
       put(dc, dc0, b);
+    }
+    backThroughInput();
+  }
+
+  private void backThroughInput() {
+    double[][] da =
+        Arrays.stream(steps).flatMap(Arrays::stream).map(step -> step.da).toArray(double[][]::new);
+    double[][] dLive = input.backward(da, gradients);
+    int live = 0;
+    for (int b = 0; b < layer.batch(); b++) {
+      for (int s = 0; s < steps[b].length; s++) {
+        put(dLive[live++], dx, layer.time(s, b) * layer.batch() + b);
+      }
     }
   }
 
@@ -151,6 +171,14 @@ final class ReferenceRnn {
 
   double[] dc0() {
     return dc0;
+  }
+
+  double[] runningMean() {
+    return input.runningMean();
+  }
+
+  double[] runningVariance() {
+    return input.runningVariance();
   }
 
   ReferenceWeights gradients() {

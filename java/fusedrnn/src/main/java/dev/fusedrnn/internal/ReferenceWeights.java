@@ -1,26 +1,67 @@
 package dev.fusedrnn.internal;
 
 /**
- * Parameters of one layer and direction, or their gradients; absent ones are zeros.
- *
- * @param wIh [G*H, I]
- * @param wHh [G*H, W], of MUT1 [2*H, H]
- * @param bIh [G*H]
- * @param bHh [G*H], of MUT1 [2*H]
- * @param wHr [P, H], empty without a projection
- * @param wPeephole [K, H], empty without peepholes
+ * Parameters of one layer and direction, or their gradients, by the fields of {@code frnn_weights}.
+ * Absent ones are zeros, and empty where the layer has no use for them.
  */
-record ReferenceWeights(
-    double[] wIh, double[] wHh, double[] bIh, double[] bHh, double[] wHr, double[] wPeephole) {
+final class ReferenceWeights {
+  private final double[][] values = new double[Fields.Weights.values().length][];
 
-  static ReferenceWeights zeros(ReferenceLayer layer) {
-    return new ReferenceWeights(
-        new double[layer.rows() * layer.input()],
-        new double[layer.recurrentRows() * layer.width()],
-        new double[layer.rows()],
-        new double[layer.recurrentRows()],
-        new double[layer.projection() * layer.hidden()],
-        new double[Variants.peepholes(layer.variant()) * layer.hidden()]);
+  /** Zeros of the right lengths. */
+  ReferenceWeights(ReferenceLayer layer) {
+    for (Fields.Weights field : Fields.Weights.values()) {
+      values[field.ordinal()] = new double[length(layer, field)];
+    }
+  }
+
+  private static int length(ReferenceLayer layer, Fields.Weights field) {
+    boolean layerNorm = layer.options().norm() == ReferenceLayer.LAYER_NORM;
+    boolean batchNorm = layer.options().norm() == ReferenceLayer.BATCH_NORM;
+    return switch (field) {
+      case W_IH -> layer.rows() * layer.input();
+      case W_HH -> layer.recurrentRows() * layer.width();
+      case B_IH -> layer.rows();
+      case B_HH -> layer.recurrentRows();
+      case W_HR -> layer.projection() * layer.hidden();
+      case W_PEEPHOLE -> Variants.peepholes(layer.variant()) * layer.hidden();
+      case NORM_IH -> layerNorm || batchNorm ? layer.rows() : 0;
+      case NORM_HH -> layerNorm ? layer.rows() : 0;
+      case NORM_C, NORM_C_BIAS -> layerNorm ? layer.hidden() : 0;
+      case RUNNING_MEAN, RUNNING_VAR -> batchNorm ? layer.rows() : 0;
+    };
+  }
+
+  /** One tensor; may be written. */
+  double[] get(Fields.Weights field) {
+    return values[field.ordinal()];
+  }
+
+  void set(Fields.Weights field, double[] tensor) {
+    values[field.ordinal()] = tensor;
+  }
+
+  double[] wIh() {
+    return get(Fields.Weights.W_IH);
+  }
+
+  double[] wHh() {
+    return get(Fields.Weights.W_HH);
+  }
+
+  double[] bIh() {
+    return get(Fields.Weights.B_IH);
+  }
+
+  double[] bHh() {
+    return get(Fields.Weights.B_HH);
+  }
+
+  double[] wHr() {
+    return get(Fields.Weights.W_HR);
+  }
+
+  double[] wPeephole() {
+    return get(Fields.Weights.W_PEEPHOLE);
   }
 
   /** Rows {@code from} to {@code to} of w v + b. */
