@@ -164,22 +164,29 @@ struct NaiveFamily {
   }
 
   Doubles other(int64_t t, int64_t b, const Doubles& hin, const Doubles& h) const {
-    Doubles fresh(size(rnn.H)), r(size(rnn.H)), z(size(rnn.H)), rh(size(rnn.H));
-    const auto a = [&](int64_t gate, int64_t j) {
-      return input(gate, j, t, b) + recurrent(gate, j, hin);
+    const bool mut = rnn.cell >= FRNN_MUT1, mut1 = rnn.cell == FRNN_MUT1;
+    const int64_t n_block = mut1 ? 1 : 2;
+    Doubles fresh(size(rnn.H)), r(size(rnn.H)), z(size(rnn.H)), rh(size(rnn.H)), z_sees = hin;
+    for (double& v : z_sees)
+      v = rnn.cell == FRNN_MUT3 ? std::tanh(v) : v;
+    const auto a = [&](int64_t gate, int64_t j, const Doubles& v) {
+      return input(gate, j, t, b) + recurrent(gate, j, v);
     };
     for (int64_t j = 0; j < rnn.H; ++j) {
-      if (rnn.cell == FRNN_RNN_TANH) fresh[size(j)] = std::tanh(a(0, j));
-      if (rnn.cell == FRNN_RNN_RELU) fresh[size(j)] = std::fmax(a(0, j), 0.0);
+      if (rnn.cell == FRNN_RNN_TANH) fresh[size(j)] = std::tanh(a(0, j, hin));
+      if (rnn.cell == FRNN_RNN_RELU) fresh[size(j)] = std::fmax(a(0, j, hin), 0.0);
       if (gates_of(rnn.cell) != 3) continue;
-      r[size(j)] = sigmoid(a(0, j)), z[size(j)] = sigmoid(a(1, j));
+      r[size(j)] = sigmoid(a(0, j, hin));
+      z[size(j)] = sigmoid(mut1 ? input(1, j, t, b) : a(1, j, z_sees));
       rh[size(j)] = r[size(j)] * hin[size(j)];
     }
     for (int64_t j = 0; gates_of(rnn.cell) == 3 && j < rnn.H; ++j) {
       const double u =
-          rnn.cell == FRNN_GRU ? r[size(j)] * recurrent(2, j, hin) : recurrent(2, j, rh);
-      const double n = std::tanh(input(2, j, t, b) + u);
-      fresh[size(j)] = (1 - z[size(j)]) * n + z[size(j)] * h[size(j)];
+          rnn.cell == FRNN_GRU ? r[size(j)] * recurrent(2, j, hin) : recurrent(n_block, j, rh);
+      const double from_x = input(2, j, t, b);
+      const double n = std::tanh((mut1 ? std::tanh(from_x) : from_x) + u);
+      const double fraction = mut ? 1 - z[size(j)] : z[size(j)];  // of the old state that stays
+      fresh[size(j)] = (1 - fraction) * n + fraction * h[size(j)];
     }
     return fresh;
   }

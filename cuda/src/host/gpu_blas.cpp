@@ -131,15 +131,25 @@ Status BlasSession::end() {
 // cuBLAS is column-major: a row-major c = a b is, read by columns, c' = b' a'. So the operands
 // change places and their transpositions stay.
 Status BlasSession::multiply(int64_t m, int64_t n, int64_t k, const Operand& a, const Operand& b,
-                             float beta, float* c, int64_t c_stride) {
+                             float beta, void* c, int c_type, int64_t c_stride) {
+  const Blas& blas = blas_.blas_;
   const float one = 1.0f;
+  const int op_a = a.transposed ? kBlasTranspose : kBlasNoTranspose;
+  const int op_b = b.transposed ? kBlasTranspose : kBlasNoTranspose;
+  const int M = static_cast<int>(m), N = static_cast<int>(n), K = static_cast<int>(k);
+  const int a_ld = static_cast<int>(a.stride), b_ld = static_cast<int>(b.stride);
+  const int c_ld = static_cast<int>(c_stride);
   context_.count_gemm();
-  return check(blas_.blas_.sgemm(handle_, b.transposed ? kBlasTranspose : kBlasNoTranspose,
-                                 a.transposed ? kBlasTranspose : kBlasNoTranspose,
-                                 static_cast<int>(n), static_cast<int>(m), static_cast<int>(k),
-                                 &one, b.data, static_cast<int>(b.stride), a.data,
-                                 static_cast<int>(a.stride), &beta, c, static_cast<int>(c_stride)),
-               "cublasSgemm");
+  if (a.type == kBlasF32 && b.type == kBlasF32 && c_type == kBlasF32) {
+    return check(
+        blas.sgemm(handle_, op_b, op_a, N, M, K, &one, static_cast<const float*>(b.data), b_ld,
+                   static_cast<const float*>(a.data), a_ld, &beta, static_cast<float*>(c), c_ld),
+        "cublasSgemm");
+  }
+  return check(
+      blas.gemm_ex(handle_, op_b, op_a, N, M, K, &one, b.data, b.type, b_ld, a.data, a.type, a_ld,
+                   &beta, c, c_type, c_ld, kBlasComputeF32, kBlasAnyAlgorithm),
+      "cublasGemmEx");
 }
 
 }  // namespace frnn

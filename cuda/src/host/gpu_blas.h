@@ -5,9 +5,11 @@
 #define FUSEDRNN_SRC_HOST_GPU_BLAS_H_
 
 #include <mutex>
+#include <type_traits>
 
 #include "host/blas.h"
 #include "machine/host.h"
+#include "machine/numbers.h"
 
 namespace frnn {
 
@@ -19,11 +21,25 @@ struct BlasSetup {
   bool allow_tf32;
 };
 
-// A matrix operand, row-major with `stride` elements from row to row.
+template <typename Elem>
+constexpr int blas_type_of() {
+  if constexpr (sizeof(Elem) == 4) {
+    return kBlasF32;
+  } else {
+    return std::is_same_v<Elem, machine::Bf16> ? kBlasBf16 : kBlasF16;
+  }
+}
+
+// A matrix operand, row-major with `stride` elements from row to row; float, Bf16 or F16.
 struct Operand {
-  const float* data;
+  template <typename Elem>
+  Operand(const Elem* elements, int64_t row_stride, bool is_transposed = false)
+      : data(elements), type(blas_type_of<Elem>()), stride(row_stride), transposed(is_transposed) {}
+
+  const void* data;
+  int type;
   int64_t stride;
-  bool transposed = false;
+  bool transposed;
 };
 
 // The device's cuBLAS: library and handle, made when the device is opened.
@@ -50,15 +66,20 @@ class BlasSession {
 
   Status begin(const BlasSetup& setup);
 
-  // c[m, n] = a[m, k] b[k, n] + beta c, all row-major; `transposed` operands lie as [k, m] or [n,
-  // k].
+  // c[m, n] = a[m, k] b[k, n] + beta c, all row-major; `transposed` operands lie as [k, m] or
+  // [n, k]. a and b have one type; sums are fp32 whatever it is.
+  template <typename Out>
   Status multiply(int64_t m, int64_t n, int64_t k, const Operand& a, const Operand& b, float beta,
-                  float* c, int64_t c_stride);
+                  Out* c, int64_t c_stride) {
+    return multiply(m, n, k, a, b, beta, c, blas_type_of<Out>(), c_stride);
+  }
 
   // Puts a caller's handle back. Called by the destructor, too, for the paths that failed.
   Status end();
 
  private:
+  Status multiply(int64_t m, int64_t n, int64_t k, const Operand& a, const Operand& b, float beta,
+                  void* c, int c_type, int64_t c_stride);
   Status begin_own(const BlasSetup& setup);
   Status begin_caller(const BlasSetup& setup);
   Status set_stream(const BlasSetup& setup);

@@ -17,6 +17,7 @@ Status gpu_family_backward(const Queue& queue, BlasSession& blas, const frnn_rnn
 Sequence sequence_of(const frnn_rnn& rnn, bool training);
 LstmVariant lstm_variant_of(const frnn_rnn& rnn);
 LstmBlocks lstm_blocks_of(const frnn_rnn& rnn);
+ResetBeforeKind reset_before_kind_of(const frnn_rnn& rnn);
 
 }  // namespace frnn
 

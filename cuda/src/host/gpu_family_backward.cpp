@@ -7,6 +7,7 @@
 namespace frnn {
 namespace {
 
+template <typename Elem>
 class FamilyBackward {
  public:
   // `rnn` has FRNN_TRAINING set.
@@ -23,8 +24,9 @@ class FamilyBackward {
         work_(family_backward_workspace(rnn)),
         seq_(sequence_of(rnn, true)),
         gates_(floats_at(rnn.reserve, reserve_.gates)),
-        da_(at(work_.da)),
-        dah_(rnn.cell == FRNN_GRU ? at(work_.dah) : da_),
+        recurrent_(recurrent_gates_of(rnn.cell, rnn.variant) * rnn.H),
+        da_(elem(work_.da)),
+        dah_(elem(work_.dah)),
         beta_((rnn.flags & FRNN_ACCUMULATE) != 0 ? 1.0f : 0.0f) {}
 
   Status run() {
@@ -34,8 +36,8 @@ class FamilyBackward {
       FRNN_TRY(step());
     seq_.step = 0;
     if (rnn_.dh0 != 0) {
-      FRNN_TRY(
-          sequence_end_backward(queue_, {seq_, at(work_.dh), at(work_.dhin), floats_at(rnn_.dh0)}));
+      FRNN_TRY(sequence_end_backward<Elem>(
+          queue_, {seq_, at(work_.dh), at(work_.dhin), elements_at<Elem>(rnn_.dh0)}));
     }
     FRNN_TRY(input_gradients());
     FRNN_TRY(recurrent_weight_gradient());
@@ -46,35 +48,42 @@ class FamilyBackward {
 
  private:
   float* at(int64_t offset) const { return floats_at(rnn_.workspace, offset); }
+  Elem* elem(int64_t offset) const { return elements_at<Elem>(rnn_.workspace + offset); }
   bool last_step() const { return seq_.step == seq_.T - 1; }
-  bool wants_dhin() const { return seq_.step > 0 || rnn_.dh0 != 0; }
 
   // This step's [B, columns] of a rows tensor: the step's own tensor where rows have lengths of
   // their own, else in place.
-  Operand of_step(float* rows, float* step, int64_t columns) const {
-    if (lengths_) return {step, columns};
+  Operand of_step(const Elem* rows, const Elem* step, int64_t first, int64_t columns) const {
+    if (lengths_) return {step + first, columns};
     const int64_t t = seq_.reverse ? seq_.T - 1 - seq_.step : seq_.step;
-    if (seq_.batch_first) return {rows + t * columns, rnn_.T * columns};
-    return {rows + t * rnn_.B * columns, columns};
+    if (seq_.batch_first) return {rows + first + t * columns, rnn_.T * columns};
+    return {rows + first + t * rnn_.B * columns, columns};
   }
-  float* step_or_null(int64_t offset) const { return lengths_ ? at(offset) : nullptr; }
+  Elem* step_or_null(int64_t offset) const { return lengths_ ? elem(offset) : nullptr; }
 
-  BackwardState state() const {
-    BackwardState s{};
-    s.y = floats_at(rnn_.y), s.h0 = optional_at(rnn_.h0, 0), s.dy = optional_at(rnn_.dy, 0);
-    s.dh_next = last_step() ? optional_at(rnn_.dhT, 0) : at(work_.dh);
+  BackwardState<Elem> state() const {
+    BackwardState<Elem> s{};
+    s.y = elements_at<Elem>(rnn_.y), s.h0 = elements_at<Elem>(rnn_.h0);
+    s.dy = elements_at<Elem>(rnn_.dy);
+    s.dhT = last_step() ? elements_at<Elem>(rnn_.dhT) : nullptr;
+    s.dh_next = last_step() ? nullptr : at(work_.dh);
     s.dhin = last_step() ? nullptr : at(work_.dhin);
     s.dh = at(work_.dh);
-    s.hin = at(work_.hin);
+    s.hin = elem(work_.hin);
     return s;
   }
 
   // out = da[:, first : first + gates] W_hh[first : first + gates].
   Status back_product(int64_t first, int64_t gates, int64_t width, float* out) {
-    Operand da = of_step(dah_, at(work_.da_step), columns_);
-    da.data += first * rnn_.H;
-    const float* const w = floats_at(rnn_.w_hh) + first * rnn_.H * W_;
-    return blas_.multiply(rnn_.B, width, gates * rnn_.H, da, {w, W_}, 0.0f, out, width);
+    const Elem* const w = elements_at<Elem>(rnn_.w_hh) + first * rnn_.H * W_;
+    return blas_.multiply(rnn_.B, width, gates * rnn_.H,
+                          of_step(dah_, elem(work_.da_step), first * rnn_.H, recurrent_), {w, W_},
+                          0.0f, out, width);
+  }
+  // All gates back to the state, unless nobody reads it.
+  Status back_to_state(int64_t gates) {
+    if (seq_.step == 0 && rnn_.dh0 == 0) return Status::success();
+    return back_product(0, gates, W_, at(work_.dhin));
   }
 
   Status step() {
@@ -82,66 +91,74 @@ class FamilyBackward {
       case FRNN_LSTM:
         return lstm_step();
       case FRNN_GRU:
-        FRNN_TRY(gru_sequence_backward(queue_, gru()));
-        return wants_dhin() ? back_product(0, 3, W_, at(work_.dhin)) : Status::success();
-      case FRNN_GRU_RESET_BEFORE:
-        FRNN_TRY(gru_before_sequence_backward_first(queue_, gru()));
-        FRNN_TRY(back_product(2, 1, rnn_.H, at(work_.drh)));
-        FRNN_TRY(gru_before_sequence_backward_second(queue_, gru()));
-        return wants_dhin() ? back_product(0, 2, W_, at(work_.dhin)) : Status::success();
-      default:
+        return gru_step();
+      case FRNN_RNN_TANH:
+      case FRNN_RNN_RELU:
         return rnn_step();
+      default:
+        return reset_before_step();
     }
   }
 
   Status projection_step() {
-    FRNN_TRY(sequence_project_backward(
-        queue_, {seq_, at(work_.dprojected), step_or_null(work_.dprojected_step), state()}));
+    FRNN_TRY(sequence_project_backward<Elem>(
+        queue_, {seq_, elem(work_.dprojected), step_or_null(work_.dprojected_step), state()}));
     return blas_.multiply(rnn_.B, rnn_.H, W_,
-                          of_step(at(work_.dprojected), at(work_.dprojected_step), W_),
-                          {floats_at(rnn_.w_hr), rnn_.H}, 0.0f, at(work_.dm), rnn_.H);
+                          of_step(elem(work_.dprojected), elem(work_.dprojected_step), 0, W_),
+                          {elements_at<Elem>(rnn_.w_hr), rnn_.H}, 0.0f, at(work_.dm), rnn_.H);
   }
 
   Status lstm_step() {
     if (projects_) FRNN_TRY(projection_step());
-    LstmSequenceBackward s{};
+    LstmSequenceBackward<Elem> s{};
     s.seq = seq_;
     s.variant = lstm_variant_of(rnn_);
     s.blocks = lstm_blocks_of(rnn_);
     s.G = static_cast<int>(columns_ / rnn_.H);
     s.gates = gates_;
     s.c_prev = floats_at(rnn_.reserve, reserve_.c_prev);
-    s.peephole = optional_at(rnn_.w_peephole, 0);
+    s.peephole = elements_at<Elem>(rnn_.w_peephole);
     s.dm = projects_ ? at(work_.dm) : nullptr;
-    s.dc_next = last_step() ? optional_at(rnn_.dcT, 0) : at(work_.dc);
+    s.dc_next = last_step() ? elements_at<float>(rnn_.dcT) : at(work_.dc);
     s.dc = seq_.step == 0 && rnn_.dc0 != 0 ? floats_at(rnn_.dc0) : at(work_.dc);
     s.da = da_, s.da_step = step_or_null(work_.da_step);
-    s.m = projects_ ? at(work_.m) : nullptr;
+    s.m = projects_ ? elem(work_.m) : nullptr;
     s.dp = (rnn_.variant & FRNN_PEEPHOLE) != 0 ? at(work_.dp) : nullptr;
     s.state = state();
     FRNN_TRY(lstm_sequence_backward(queue_, s));
-    if (!wants_dhin()) return Status::success();
-    return back_product(0, columns_ / rnn_.H, W_, at(work_.dhin));
+    return back_to_state(columns_ / rnn_.H);
   }
 
-  GruSequenceBackward gru() const {
-    const bool before = rnn_.cell == FRNN_GRU_RESET_BEFORE;
-    GruSequenceBackward s{};
-    s.seq = seq_;
-    s.gates = gates_;
-    s.ah_n = before ? nullptr : floats_at(rnn_.reserve, reserve_.ah_n);
+  Status gru_step() {
+    FRNN_TRY(
+        gru_sequence_backward<Elem>(queue_, {seq_, gates_, floats_at(rnn_.reserve, reserve_.ah_n),
+                                             da_, dah_, step_or_null(work_.da_step), state()}));
+    return back_to_state(3);
+  }
+
+  // n and z; the product of dn; r.
+  Status reset_before_step() {
+    const ResetBeforeKind kind = reset_before_kind_of(rnn_);
+    ResetBeforeBackward<Elem> s{};
+    s.seq = seq_, s.kind = kind, s.gates = gates_;
+    s.input_n = kind.tanh_input ? floats_at(rnn_.reserve, reserve_.ah_n) : nullptr;
     s.da = da_, s.dah = dah_, s.da_step = step_or_null(work_.da_step);
-    s.drh = before ? at(work_.drh) : nullptr;
-    s.rh = before ? at(work_.rh) : nullptr;
+    s.drh = at(work_.drh), s.rh = elem(work_.rh);
+    s.dtanh = kind.tanh_state ? at(work_.dtanh) : nullptr;
+    s.tanh_h = kind.tanh_state ? elem(work_.tanh_h) : nullptr;
     s.state = state();
-    return s;
+    FRNN_TRY(reset_before_backward_first(queue_, s));
+    FRNN_TRY(back_product(kind.bare_z ? 1 : 2, 1, rnn_.H, at(work_.drh)));
+    if (kind.tanh_state) FRNN_TRY(back_product(1, 1, rnn_.H, at(work_.dtanh)));
+    FRNN_TRY(reset_before_backward_second(queue_, s));
+    return back_to_state(kind.bare_z || kind.tanh_state ? 1 : 2);
   }
 
   Status rnn_step() {
-    const RnnSequenceBackward s = {seq_, gates_, da_, step_or_null(work_.da_step), state()};
+    const RnnSequenceBackward<Elem> s = {seq_, gates_, da_, step_or_null(work_.da_step), state()};
     FRNN_TRY(rnn_.cell == FRNN_RNN_TANH ? rnn_tanh_sequence_backward(queue_, s)
                                         : rnn_relu_sequence_backward(queue_, s));
-    return wants_dhin() ? back_product(0, 1, W_, at(work_.dhin)) : Status::success();
+    return back_to_state(1);
   }
 
   // ---- After the loop ----
@@ -151,55 +168,63 @@ class FamilyBackward {
     if (rnn_.dx != 0) {
       const float beta = (rnn_.flags & FRNN_ACCUMULATE_DX) != 0 ? 1.0f : 0.0f;
       FRNN_TRY(blas_.multiply(rows_, rnn_.I, columns_, {da_, columns_},
-                              {floats_at(rnn_.w_ih), rnn_.I}, beta, floats_at(rnn_.dx), x_ld));
+                              {elements_at<Elem>(rnn_.w_ih), rnn_.I}, beta,
+                              elements_at<Elem>(rnn_.dx), x_ld));
     }
     if (rnn_.dw_ih == 0) return Status::success();
-    Operand x = {floats_at(rnn_.x), x_ld};
+    Operand x = {elements_at<Elem>(rnn_.x), x_ld};
     if (lengths_) {  // what lies beyond a row's length may be anything, NaN too
-      FRNN_TRY(
-          sequence_live_rows(queue_, {seq_.T, seq_.B, static_cast<int>(rnn_.I), seq_.batch_first,
-                                      seq_.lengths, x_ld, floats_at(rnn_.x), at(work_.x)}));
-      x = {at(work_.x), rnn_.I};
+      FRNN_TRY(sequence_live_rows<Elem>(
+          queue_, {seq_.T, seq_.B, static_cast<int>(rnn_.I), seq_.batch_first, seq_.lengths, x_ld,
+                   elements_at<Elem>(rnn_.x), elem(work_.x)}));
+      x = {elem(work_.x), rnn_.I};
     }
     return blas_.multiply(columns_, rnn_.I, rows_, {da_, columns_, true}, x, beta_,
-                          floats_at(rnn_.dw_ih), rnn_.I);
+                          elements_at<Elem>(rnn_.dw_ih), rnn_.I);
   }
 
   // dw_hh[first : first + gates] = or += sum over rows of dah^T v.
-  Status recurrent_rows(int64_t first, int64_t gates, const float* v) {
-    return blas_.multiply(gates * rnn_.H, W_, rows_, {dah_ + first * rnn_.H, columns_, true},
-                          {v, W_}, beta_, floats_at(rnn_.dw_hh) + first * rnn_.H * W_, W_);
+  Status recurrent_rows(int64_t first, int64_t gates, const Elem* v) {
+    return blas_.multiply(gates * rnn_.H, W_, rows_, {dah_ + first * rnn_.H, recurrent_, true},
+                          {v, W_}, beta_, elements_at<Elem>(rnn_.dw_hh) + first * rnn_.H * W_, W_);
   }
 
   Status recurrent_weight_gradient() {
     if (rnn_.dw_hh == 0) return Status::success();
-    const float* const hin = at(work_.hin);
-    if (rnn_.cell != FRNN_GRU_RESET_BEFORE) return recurrent_rows(0, columns_ / rnn_.H, hin);
-    FRNN_TRY(recurrent_rows(0, 2, hin));
-    return recurrent_rows(2, 1, at(work_.rh));
+    const Elem* const hin = elem(work_.hin);
+    const bool plain = rnn_.cell == FRNN_LSTM || rnn_.cell == FRNN_GRU ||
+                       rnn_.cell == FRNN_RNN_TANH || rnn_.cell == FRNN_RNN_RELU;
+    if (plain) return recurrent_rows(0, recurrent_ / rnn_.H, hin);
+    const ResetBeforeKind kind = reset_before_kind_of(rnn_);
+    FRNN_TRY(recurrent_rows(0, kind.bare_z || kind.tanh_state ? 1 : 2, hin));
+    if (kind.tanh_state) FRNN_TRY(recurrent_rows(1, 1, elem(work_.tanh_h)));
+    return recurrent_rows(kind.bare_z ? 1 : 2, 1, elem(work_.rh));
   }
 
   Status other_weight_gradients() {
     if (rnn_.dw_hr != 0) {
-      FRNN_TRY(blas_.multiply(W_, rnn_.H, rows_, {at(work_.dprojected), W_, true},
-                              {at(work_.m), rnn_.H}, beta_, floats_at(rnn_.dw_hr), rnn_.H));
+      FRNN_TRY(blas_.multiply(W_, rnn_.H, rows_, {elem(work_.dprojected), W_, true},
+                              {elem(work_.m), rnn_.H}, beta_, elements_at<Elem>(rnn_.dw_hr),
+                              rnn_.H));
     }
     if (rnn_.dw_peephole == 0) return Status::success();
-    return column_sums(
+    Elem* const none = nullptr;
+    return column_sums<float, Elem>(
         queue_, {rows_, peepholes_of(rnn_.variant) * rnn_.H, at(work_.dp), at(work_.partials),
-                 floats_at(rnn_.dw_peephole), nullptr, beta_ != 0.0f});
+                 elements_at<Elem>(rnn_.dw_peephole), none, beta_ != 0.0f});
   }
 
   Status bias_gradients() {
-    float* const db_ih = optional_at(rnn_.db_ih, 0);
-    float* const db_hh = optional_at(rnn_.db_hh, 0);
-    float* const partials = at(work_.partials);
-    const bool accumulate = beta_ != 0.0f;
-    if (rnn_.cell != FRNN_GRU) {
-      return column_sums(queue_, {rows_, columns_, da_, partials, db_ih, db_hh, accumulate});
-    }
-    FRNN_TRY(column_sums(queue_, {rows_, columns_, da_, partials, db_ih, nullptr, accumulate}));
-    return column_sums(queue_, {rows_, columns_, dah_, partials, db_hh, nullptr, accumulate});
+    Elem* const db_ih = elements_at<Elem>(rnn_.db_ih);
+    Elem* const db_hh = elements_at<Elem>(rnn_.db_hh);
+    Elem* const none = nullptr;
+    const auto sums = [&](const Elem* rows, int64_t columns, Elem* first, Elem* second) {
+      return column_sums<Elem, Elem>(
+          queue_, {rows_, columns, rows, at(work_.partials), first, second, beta_ != 0.0f});
+    };
+    if (dah_ == da_) return sums(da_, columns_, db_ih, db_hh);
+    FRNN_TRY(sums(da_, columns_, db_ih, none));
+    return sums(dah_, recurrent_, db_hh, none);
   }
 
   const frnn_rnn& rnn_;
@@ -214,8 +239,9 @@ class FamilyBackward {
   const FamilyBackwardWorkspace work_;
   Sequence seq_;
   const float* const gates_;  // rows
-  float* const da_;           // rows, gradients of W x
-  float* const dah_;          // rows, gradients of R h; the same tensor but for GRU
+  const int64_t recurrent_;   // columns of R h: blocks of w_hh times H
+  Elem* const da_;            // rows, gradients of W x
+  Elem* const dah_;           // rows, gradients of R h; the same tensor but for GRU and MUT1
   const float beta_;          // of weight gradients
 };
 
@@ -224,7 +250,9 @@ class FamilyBackward {
 Status gpu_family_backward(const Queue& queue, BlasSession& blas, const frnn_rnn& rnn) {
   frnn_rnn trained = rnn;
   trained.flags |= FRNN_TRAINING;
-  return FamilyBackward(trained, queue, blas).run();
+  return for_element(rnn.dtype, [&](auto elem) {
+    return FamilyBackward<decltype(elem)>(trained, queue, blas).run();
+  });
 }
 
 }  // namespace frnn

@@ -54,8 +54,14 @@ LstmBlocks lstm_blocks_of(const frnn_rnn& rnn) {
   return at;
 }
 
+ResetBeforeKind reset_before_kind_of(const frnn_rnn& rnn) {
+  const bool mut1 = rnn.cell == FRNN_MUT1;
+  return {rnn.cell != FRNN_GRU_RESET_BEFORE, mut1, mut1, rnn.cell == FRNN_MUT3};
+}
+
 namespace {
 
+template <typename Elem>
 class FamilyForward {
  public:
   FamilyForward(const frnn_rnn& rnn, const Queue& queue, BlasSession& blas)
@@ -71,18 +77,19 @@ class FamilyForward {
         gates_(training_ ? floats_at(rnn.reserve, reserve_.gates)
                          : floats_at(rnn.workspace, work_.gates)),
         ah_(at(work_.ah)),
-        b_ih_(optional_at(rnn.b_ih, 0)),
-        b_hh_(optional_at(rnn.b_hh, 0)) {}
+        b_ih_(elements_at<Elem>(rnn.b_ih)),
+        b_hh_(elements_at<Elem>(rnn.b_hh)) {}
 
   Status run() {
     FRNN_TRY(blas_.begin({rnn_.stream, rnn_.blas, rnn_.workspace + work_.blas, work_.blas_bytes,
                           (rnn_.flags & FRNN_ALLOW_TF32) != 0}));
     const int64_t x_ld = rnn_.x_ld != 0 ? rnn_.x_ld : rnn_.I;
-    FRNN_TRY(blas_.multiply(rnn_.T * rnn_.B, columns_, rnn_.I, {floats_at(rnn_.x), x_ld},
-                            {floats_at(rnn_.w_ih), rnn_.I, true}, 0.0f, gates_, columns_));
+    FRNN_TRY(blas_.multiply(rnn_.T * rnn_.B, columns_, rnn_.I, {elements_at<Elem>(rnn_.x), x_ld},
+                            {elements_at<Elem>(rnn_.w_ih), rnn_.I, true}, 0.0f, gates_, columns_));
     float* const c = rnn_.cell == FRNN_LSTM ? at(work_.c) : nullptr;
-    FRNN_TRY(sequence_begin_forward(queue_, {seq_, optional_at(rnn_.h0, 0), optional_at(rnn_.c0, 0),
-                                             at(work_.h), at(work_.hin), c}));
+    FRNN_TRY(sequence_begin_forward<Elem>(
+        queue_, {seq_, elements_at<Elem>(rnn_.h0), elements_at<float>(rnn_.c0), elem(work_.h),
+                 elem(work_.hin), c}));
     for (seq_.step = 0; seq_.step < seq_.T; ++seq_.step)
       FRNN_TRY(step());
     return blas_.end();
@@ -90,18 +97,18 @@ class FamilyForward {
 
  private:
   float* at(int64_t offset) const { return floats_at(rnn_.workspace, offset); }
+  Elem* elem(int64_t offset) const { return elements_at<Elem>(rnn_.workspace + offset); }
 
   // out[b, :] = W_hh[first_gate : first_gate + gates] v[b], rows of `out` `stride` apart.
-  Status product(const float* v, int64_t first_gate, int64_t gates, float* out, int64_t stride) {
-    const float* const w = floats_at(rnn_.w_hh) + first_gate * rnn_.H * W_;
+  Status product(const Elem* v, int64_t first_gate, int64_t gates, float* out, int64_t stride) {
+    const Elem* const w = elements_at<Elem>(rnn_.w_hh) + first_gate * rnn_.H * W_;
     return blas_.multiply(rnn_.B, gates * rnn_.H, W_, {v, W_}, {w, W_, true}, 0.0f, out, stride);
   }
 
-  float* last(int64_t tensor) const {
-    return seq_.step == seq_.T - 1 ? optional_at(tensor, 0) : nullptr;
-  }
-  ForwardState state() const {
-    return {floats_at(rnn_.y), at(work_.h), at(work_.hin), last(rnn_.hT)};
+  bool last_step() const { return seq_.step == seq_.T - 1; }
+  ForwardState<Elem> state() const {
+    return {elements_at<Elem>(rnn_.y), elem(work_.h), elem(work_.hin),
+            last_step() ? elements_at<Elem>(rnn_.hT) : nullptr};
   }
 
   Status step() {
@@ -109,55 +116,66 @@ class FamilyForward {
       case FRNN_LSTM:
         return lstm_step();
       case FRNN_GRU:
-        FRNN_TRY(product(at(work_.hin), 0, 3, ah_, columns_));
-        return gru_sequence_forward(queue_, gru());
-      case FRNN_GRU_RESET_BEFORE:
-        FRNN_TRY(product(at(work_.hin), 0, 2, ah_, columns_));
-        FRNN_TRY(gru_before_sequence_forward_first(queue_, gru()));
-        FRNN_TRY(product(at(work_.rh), 2, 1, at(work_.un), rnn_.H));
-        return gru_before_sequence_forward_second(queue_, gru());
-      default:
+        return gru_step();
+      case FRNN_RNN_TANH:
+      case FRNN_RNN_RELU:
         return rnn_step();
+      default:
+        return reset_before_step();
     }
   }
 
   Status lstm_step() {
-    FRNN_TRY(product(at(work_.hin), 0, columns_ / rnn_.H, ah_, columns_));
+    FRNN_TRY(product(elem(work_.hin), 0, columns_ / rnn_.H, ah_, columns_));
     const bool projects = rnn_.P > 0;
-    LstmSequenceForward s{};
+    LstmSequenceForward<Elem> s{};
     s.seq = seq_;
     s.variant = lstm_variant_of(rnn_);
     s.blocks = lstm_blocks_of(rnn_);
     s.G = static_cast<int>(columns_ / rnn_.H);
     s.gates = gates_, s.ah = ah_, s.b_ih = b_ih_, s.b_hh = b_hh_;
-    s.peephole = optional_at(rnn_.w_peephole, 0);
+    s.peephole = elements_at<Elem>(rnn_.w_peephole);
     s.c = at(work_.c);
     s.c_prev = training_ ? floats_at(rnn_.reserve, reserve_.c_prev) : nullptr;
-    s.c_last = last(rnn_.cT);
-    s.m = projects ? at(work_.m) : nullptr;
+    s.c_last = last_step() ? elements_at<float>(rnn_.cT) : nullptr;
+    s.m = projects ? elem(work_.m) : nullptr;
     s.state = state();
     FRNN_TRY(lstm_sequence_forward(queue_, s));
     if (!projects) return Status::success();
-    FRNN_TRY(blas_.multiply(rnn_.B, W_, rnn_.H, {at(work_.m), rnn_.H},
-                            {floats_at(rnn_.w_hr), rnn_.H, true}, 0.0f, at(work_.projected), W_));
-    return sequence_project_forward(queue_, {seq_, at(work_.projected), state()});
+    FRNN_TRY(blas_.multiply(rnn_.B, W_, rnn_.H, {elem(work_.m), rnn_.H},
+                            {elements_at<Elem>(rnn_.w_hr), rnn_.H, true}, 0.0f, at(work_.projected),
+                            W_));
+    return sequence_project_forward<Elem>(queue_, {seq_, at(work_.projected), state()});
   }
 
-  GruSequenceForward gru() const {
-    const bool before = rnn_.cell == FRNN_GRU_RESET_BEFORE;
-    GruSequenceForward s{};
-    s.seq = seq_;
-    s.gates = gates_, s.ah = ah_, s.b_ih = b_ih_, s.b_hh = b_hh_;
-    s.ah_n = training_ && !before ? floats_at(rnn_.reserve, reserve_.ah_n) : nullptr;
-    s.rh = before ? at(work_.rh) : nullptr;
-    s.un = before ? at(work_.un) : nullptr;
-    s.state = state();
-    return s;
+  Status gru_step() {
+    FRNN_TRY(product(elem(work_.hin), 0, 3, ah_, columns_));
+    float* const ah_n = training_ ? floats_at(rnn_.reserve, reserve_.ah_n) : nullptr;
+    return gru_sequence_forward<Elem>(queue_, {seq_, gates_, ah_, b_ih_, b_hh_, ah_n, state()});
+  }
+
+  // r and z; the product with rh; n and h.
+  Status reset_before_step() {
+    const ResetBeforeKind kind = reset_before_kind_of(rnn_);
+    const int64_t n_block = kind.bare_z ? 1 : 2, ah_stride = 2 * rnn_.H;
+    const bool together = !kind.bare_z && !kind.tanh_state;  // r and z see the same vector
+    FRNN_TRY(product(elem(work_.hin), 0, together ? 2 : 1, ah_, ah_stride));
+    if (kind.tanh_state) {
+      FRNN_TRY(sequence_tanh_state<Elem>(queue_, {seq_, elem(work_.hin), elem(work_.tanh_h)}));
+      FRNN_TRY(product(elem(work_.tanh_h), 1, 1, ah_ + rnn_.H, ah_stride));
+    }
+    float* const input_n =
+        training_ && kind.tanh_input ? floats_at(rnn_.reserve, reserve_.ah_n) : nullptr;
+    const ResetBeforeForward<Elem> s = {seq_,  kind,  gates_,         ah_,     at(work_.un),
+                                        b_ih_, b_hh_, elem(work_.rh), input_n, state()};
+    FRNN_TRY(reset_before_forward_first(queue_, s));
+    FRNN_TRY(product(elem(work_.rh), n_block, 1, at(work_.un), rnn_.H));
+    return reset_before_forward_second(queue_, s);
   }
 
   Status rnn_step() {
-    FRNN_TRY(product(at(work_.hin), 0, 1, ah_, columns_));
-    const RnnSequenceForward s = {seq_, gates_, ah_, b_ih_, b_hh_, state()};
+    FRNN_TRY(product(elem(work_.hin), 0, 1, ah_, columns_));
+    const RnnSequenceForward<Elem> s = {seq_, gates_, ah_, b_ih_, b_hh_, state()};
     return rnn_.cell == FRNN_RNN_TANH ? rnn_tanh_sequence_forward(queue_, s)
                                       : rnn_relu_sequence_forward(queue_, s);
   }
@@ -173,14 +191,15 @@ class FamilyForward {
   Sequence seq_;
   float* const gates_;  // rows
   float* const ah_;     // [B, G*H]
-  const float* const b_ih_;
-  const float* const b_hh_;
+  const Elem* const b_ih_;
+  const Elem* const b_hh_;
 };
 
 }  // namespace
 
 Status gpu_family_forward(const Queue& queue, BlasSession& blas, const frnn_rnn& rnn) {
-  return FamilyForward(rnn, queue, blas).run();
+  return for_element(
+      rnn.dtype, [&](auto elem) { return FamilyForward<decltype(elem)>(rnn, queue, blas).run(); });
 }
 
 }  // namespace frnn

@@ -51,14 +51,16 @@ RnnBackwardWorkspace rnn_backward_workspace(const frnn_rnn& rnn);
 // ---- The whole family -------------------------------------------------------------------------
 //
 // What the plain layouts above do not serve: rows of their own lengths, reverse, batch-first or
-// strided outputs, variants, projections, masks. "Rows" have one row for each (t, b) in x's order.
+// strided outputs, variants, projections, masks, MUT cells, 16-bit elements. "Rows" have one row
+// for each (t, b) in x's order; "Elem" marks what has the call's dtype, the rest is fp32. G counts
+// the gate blocks of w_ih, R those of w_hh.
 
 bool is_family(const frnn_rnn& rnn);
 
 struct FamilyReserve {
   int64_t gates;   // rows [., G*H] activated; RNN: the new h, before zoneout
   int64_t c_prev;  // LSTM rows [., H]
-  int64_t ah_n;    // GRU rows [., H]
+  int64_t ah_n;    // GRU rows [., H]; MUT1: tanh of the input part of n
   int64_t bytes;
 };
 FamilyReserve family_reserve(const frnn_rnn& rnn);
@@ -66,13 +68,14 @@ FamilyReserve family_reserve(const frnn_rnn& rnn);
 struct FamilyForwardWorkspace {
   int64_t gates;      // rows [., G*H], without training
   int64_t ah;         // [B, G*H]
-  int64_t h;          // [B, W]
-  int64_t hin;        // [B, W], with recurrent dropout; otherwise h
+  int64_t h;          // Elem [B, W]
+  int64_t hin;        // Elem [B, W], with recurrent dropout; otherwise h
   int64_t c;          // LSTM [B, H]
-  int64_t m;          // with a projection [B, H]
+  int64_t m;          // with a projection Elem [B, H]
   int64_t projected;  // with a projection [B, W]
-  int64_t rh;         // reset-before GRU [B, H]
-  int64_t un;         // reset-before GRU [B, H]
+  int64_t rh;         // reset before: Elem [B, H]
+  int64_t un;         // reset before: [B, H]
+  int64_t tanh_h;     // MUT3 Elem [B, H]
   int64_t blas;
   int64_t blas_bytes;
   int64_t bytes;
@@ -80,21 +83,23 @@ struct FamilyForwardWorkspace {
 FamilyForwardWorkspace family_forward_workspace(const frnn_rnn& rnn);
 
 struct FamilyBackwardWorkspace {
-  int64_t da;               // rows [., G*H]
-  int64_t dah;              // GRU rows [., 3H]
-  int64_t da_step;          // [B, G*H], with lengths
+  int64_t da;               // Elem rows [., G*H]
+  int64_t dah;              // GRU, MUT1: Elem rows [., R*H]; otherwise da
+  int64_t da_step;          // Elem [B, R*H], with lengths
   int64_t dh;               // [B, W]
   int64_t dhin;             // [B, W]
   int64_t dc;               // LSTM [B, H]
-  int64_t hin;              // rows [., W]
-  int64_t rh;               // reset-before GRU rows [., H]
-  int64_t drh;              // reset-before GRU [B, H]
-  int64_t dprojected;       // with a projection rows [., W]
-  int64_t dprojected_step;  // with a projection [B, W], with lengths
+  int64_t hin;              // Elem rows [., W]
+  int64_t rh;               // reset before: Elem rows [., H]
+  int64_t drh;              // reset before: [B, H]
+  int64_t tanh_h;           // MUT3 Elem rows [., H]
+  int64_t dtanh;            // MUT3 [B, H]
+  int64_t dprojected;       // with a projection Elem rows [., W]
+  int64_t dprojected_step;  // with a projection Elem [B, W], with lengths
   int64_t dm;               // with a projection [B, H]
-  int64_t m;                // with a projection rows [., H]
+  int64_t m;                // with a projection Elem rows [., H]
   int64_t dp;               // with peepholes rows [., K*H]
-  int64_t x;                // with lengths rows [., I]: x without what lies beyond them
+  int64_t x;                // with lengths Elem rows [., I]: x without what lies beyond them
   int64_t partials;
   int64_t blas;
   int64_t blas_bytes;

@@ -79,9 +79,13 @@ Status GpuDevice::mask_add(const MaskAdd& what) {
   FRNN_TRY(below_2_31("T * B", what.T * what.B));
   const Mask mask =
       what.p > 0 ? make_mask(what.p, what.seed, what.offset, what.mask_stream, kDropout) : Mask{};
-  return masked_sum({*context_, what.stream},
-                    {what.T, what.B, what.F, what.batch_first != 0, floats_at(what.a),
-                     optional_at(what.b, 0), floats_at(what.out), mask});
+  return for_element(what.dtype, [&](auto elem) {
+    using Elem = decltype(elem);
+    return masked_sum<Elem>(
+        {*context_, what.stream},
+        {what.T, what.B, what.F, what.batch_first != 0, elements_at<Elem>(what.a),
+         elements_at<Elem>(what.b), elements_at<Elem>(what.out), mask});
+  });
 }
 
 Status GpuDevice::linear_forward(const frnn_linear& linear) {
@@ -115,9 +119,10 @@ Status GpuDevice::linear_backward(const frnn_linear& linear) {
                               floats_at(linear.dw), linear.I));
   }
   FRNN_TRY(session.end());
-  return column_sums({*context_, linear.stream},
-                     {linear.N, linear.O, dy, floats_at(linear.workspace, work.partials),
-                      optional_at(linear.db, 0), nullptr, accumulate});
+  return column_sums<float, float>(
+      {*context_, linear.stream},
+      {linear.N, linear.O, dy, floats_at(linear.workspace, work.partials),
+       optional_at(linear.db, 0), nullptr, accumulate});
 }
 
 Status GpuDevice::embedding_forward(const frnn_embedding& e) {

@@ -25,6 +25,9 @@ bool is_gru(const frnn_rnn& rnn) {
 bool is_gru_before(const frnn_rnn& rnn) {
   return rnn.cell == FRNN_GRU_RESET_BEFORE;
 }
+bool is_mut(const frnn_rnn& rnn) {
+  return rnn.cell == FRNN_MUT1 || rnn.cell == FRNN_MUT2 || rnn.cell == FRNN_MUT3;
+}
 bool keeps_gates(const frnn_rnn& rnn) {
   return gates_of(rnn.cell) > 1;
 }
@@ -93,7 +96,8 @@ bool is_family(const frnn_rnn& rnn) {
                       (rnn.y_ld != 0 && rnn.y_ld != width_of(rnn.H, rnn.P));
   const bool masked =
       rnn.zoneout_h > 0 || rnn.zoneout_c > 0 || (rnn.recurrent_dropout > 0 && training(rnn));
-  return shaped || masked || rnn.variant != 0 || rnn.P != 0 || rnn.cell_clip > 0;
+  const bool other = rnn.variant != 0 || rnn.P != 0 || rnn.cell_clip > 0 || is_mut(rnn);
+  return shaped || masked || other || is_16_bit(rnn.dtype);
 }
 
 FamilyReserve family_reserve(const frnn_rnn& rnn) {
@@ -103,7 +107,7 @@ FamilyReserve family_reserve(const frnn_rnn& rnn) {
   if (!training(rnn)) return r;
   r.gates = carver.floats(units * gates_of(rnn.cell, rnn.variant));
   if (rnn.cell == FRNN_LSTM) r.c_prev = carver.floats(units);
-  if (is_gru(rnn)) r.ah_n = carver.floats(units);
+  if (is_gru(rnn) || rnn.cell == FRNN_MUT1) r.ah_n = carver.floats(units);
   r.bytes = carver.bytes();
   return r;
 }
@@ -111,21 +115,23 @@ FamilyReserve family_reserve(const frnn_rnn& rnn) {
 FamilyForwardWorkspace family_forward_workspace(const frnn_rnn& rnn) {
   const int64_t units = rnn.B * rnn.H, state = rnn.B * width_of(rnn.H, rnn.P);
   const int64_t gates = units * gates_of(rnn.cell, rnn.variant);
+  const int64_t elem = bytes_of(rnn.dtype);
   Carver carver;
   FamilyForwardWorkspace w{};
   if (!training(rnn)) w.gates = carver.floats(rnn.T * gates);
   w.ah = carver.floats(gates);
-  w.h = carver.floats(state);
-  w.hin = training(rnn) && rnn.recurrent_dropout > 0 ? carver.floats(state) : w.h;
+  w.h = carver.take(elem * state);
+  w.hin = training(rnn) && rnn.recurrent_dropout > 0 ? carver.take(elem * state) : w.h;
   if (rnn.cell == FRNN_LSTM) w.c = carver.floats(units);
   if (rnn.P > 0) {
-    w.m = carver.floats(units);
+    w.m = carver.take(elem * units);
     w.projected = carver.floats(state);
   }
-  if (is_gru_before(rnn)) {
-    w.rh = carver.floats(units);
+  if (is_gru_before(rnn) || is_mut(rnn)) {
+    w.rh = carver.take(elem * units);
     w.un = carver.floats(units);
   }
+  if (rnn.cell == FRNN_MUT3) w.tanh_h = carver.take(elem * units);
   w.blas_bytes = blas_workspace_bytes(rnn.T * gates);
   w.blas = carve_blas(&carver, w.blas_bytes);
   w.bytes = carver.bytes();
@@ -133,31 +139,38 @@ FamilyForwardWorkspace family_forward_workspace(const frnn_rnn& rnn) {
 }
 
 FamilyBackwardWorkspace family_backward_workspace(const frnn_rnn& rnn) {
-  const int64_t W = width_of(rnn.H, rnn.P), rows = rnn.T * rnn.B;
+  const int64_t W = width_of(rnn.H, rnn.P), rows = rnn.T * rnn.B, units = rnn.B * rnn.H;
   const int64_t columns = gates_of(rnn.cell, rnn.variant) * rnn.H;
+  const int64_t recurrent = recurrent_gates_of(rnn.cell, rnn.variant) * rnn.H;
   const int64_t peepholes = peepholes_of(rnn.variant) * rnn.H;
+  const int64_t elem = bytes_of(rnn.dtype);
   const bool lengths = rnn.lengths != 0;
   Carver carver;
   FamilyBackwardWorkspace w{};
-  w.da = carver.floats(rows * columns);
-  if (is_gru(rnn)) w.dah = carver.floats(rows * columns);
-  if (lengths) w.da_step = carver.floats(rnn.B * columns);
+  w.da = carver.take(elem * rows * columns);
+  w.dah = w.da;
+  if (is_gru(rnn) || rnn.cell == FRNN_MUT1) w.dah = carver.take(elem * rows * recurrent);
+  if (lengths) w.da_step = carver.take(elem * rnn.B * recurrent);
   w.dh = carver.floats(rnn.B * W);
   w.dhin = carver.floats(rnn.B * W);
-  if (rnn.cell == FRNN_LSTM) w.dc = carver.floats(rnn.B * rnn.H);
-  w.hin = carver.floats(rows * W);
-  if (is_gru_before(rnn)) {
-    w.rh = carver.floats(rows * rnn.H);
-    w.drh = carver.floats(rnn.B * rnn.H);
+  if (rnn.cell == FRNN_LSTM) w.dc = carver.floats(units);
+  w.hin = carver.take(elem * rows * W);
+  if (is_gru_before(rnn) || is_mut(rnn)) {
+    w.rh = carver.take(elem * rows * rnn.H);
+    w.drh = carver.floats(units);
+  }
+  if (rnn.cell == FRNN_MUT3) {
+    w.tanh_h = carver.take(elem * rows * rnn.H);
+    w.dtanh = carver.floats(units);
   }
   if (rnn.P > 0) {
-    w.dprojected = carver.floats(rows * W);
-    if (lengths) w.dprojected_step = carver.floats(rnn.B * W);
-    w.dm = carver.floats(rnn.B * rnn.H);
-    w.m = carver.floats(rows * rnn.H);
+    w.dprojected = carver.take(elem * rows * W);
+    if (lengths) w.dprojected_step = carver.take(elem * rnn.B * W);
+    w.dm = carver.floats(units);
+    w.m = carver.take(elem * rows * rnn.H);
   }
   if (peepholes > 0) w.dp = carver.floats(rows * peepholes);
-  if (lengths) w.x = carver.floats(rows * rnn.I);
+  if (lengths) w.x = carver.take(elem * rows * rnn.I);
   w.partials = carver.floats(column_sum_partials(rows, columns));
   w.blas_bytes = blas_workspace_bytes(rows * columns);
   w.blas = carve_blas(&carver, w.blas_bytes);

@@ -9,6 +9,7 @@
 
 #include "host/gpu_blas.h"
 #include "kernels/launch.h"
+#include "machine/numbers.h"
 
 namespace frnn {
 
@@ -25,6 +26,28 @@ inline float* floats_at(int64_t address, int64_t byte_offset = 0) {
 // An optional tensor at an element offset; null where it is absent.
 inline float* optional_at(int64_t address, int64_t element) {
   return address == 0 ? nullptr : reinterpret_cast<float*>(address) + element;
+}
+
+// A tensor of any element type, null where it is absent.
+template <typename Elem>
+Elem* elements_at(int64_t address) {
+  return reinterpret_cast<Elem*>(address);
+}
+
+// Calls `work` with a value of the element type that `dtype` names.
+template <typename Work>
+Status for_element(int64_t dtype, Work work) {
+  switch (dtype) {
+    case FRNN_F32:
+      return work(float{});
+    case FRNN_BF16:
+      return work(machine::Bf16{});
+    case FRNN_F16:
+      return work(machine::F16{});
+    default:
+      return Status::fail(FRNN_UNSUPPORTED,
+                          "dtype: f32, bf16 and f16 are supported on a gpu, f64 on the reference");
+  }
 }
 
 }  // namespace frnn

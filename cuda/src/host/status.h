@@ -25,10 +25,10 @@ std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)
 
 }  // namespace frnn
 
-// Returns the status of `expression` from the enclosing function unless it is a success.
-#define FRNN_TRY(expression)                           \
+// Returns the status of the expression from the enclosing function unless it is a success.
+#define FRNN_TRY(...)                                  \
   do {                                                 \
-    ::frnn::Status frnn_try_status = (expression);     \
+    ::frnn::Status frnn_try_status = (__VA_ARGS__);    \
     if (!frnn_try_status.ok()) return frnn_try_status; \
   } while (0)
 

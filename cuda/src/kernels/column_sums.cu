@@ -11,13 +11,17 @@
 namespace frnn {
 namespace {
 
+using machine::narrow;
+using machine::widen;
+
 constexpr int kColumns = 32;  // a warp reads 128 bytes of a row in one access
 constexpr int kRowLanes = 8;  // and eight warps read eight rows
 constexpr int kThreads = kColumns * kRowLanes;
 constexpr int kFinalThreads = 128;
 
+template <typename In, typename Out>
 struct PartialArgs {
-  ColumnSums sums;
+  ColumnSums<In, Out> sums;
   int64_t splits;
   int64_t rows_per_split;
   int tiles;  // of columns
@@ -25,9 +29,11 @@ struct PartialArgs {
 
 // Grid: tiles of 32 columns times runs of rows. Lane (y, x) sums rows y, y + 8, ... of its run in
 // column x; then row lane 0 adds the eight. Bytes moved: 4 * rows * columns, read once.
-FRNN_KERNEL_BOUNDS(kThreads, 1) void partial_kernel(PartialArgs args) {
+template <typename In, typename Out>
+FRNN_KERNEL_BOUNDS(kThreads, 1)
+void partial_kernel(PartialArgs<In, Out> args) {
   FRNN_SHARED(lanes, float[kRowLanes][kColumns]);
-  const ColumnSums& s = args.sums;
+  const ColumnSums<In, Out>& s = args.sums;
   const int64_t split = machine::block_index() / args.tiles;
   const int tile = machine::block_index() % args.tiles;
   const int x = machine::thread_index() % kColumns;
@@ -39,7 +45,7 @@ FRNN_KERNEL_BOUNDS(kThreads, 1) void partial_kernel(PartialArgs args) {
   float sum = 0.0f;
   if (column < s.columns) {
     for (int64_t n = begin + y; n < end; n += kRowLanes)
-      sum += s.matrix[n * s.columns + column];
+      sum += widen(s.matrix[n * s.columns + column]);
   }
   lanes[y][x] = sum;
   machine::sync_block();
@@ -50,14 +56,17 @@ FRNN_KERNEL_BOUNDS(kThreads, 1) void partial_kernel(PartialArgs args) {
   s.partials[split * s.columns + column] = sum;
 }
 
+template <typename In, typename Out>
 struct FinalArgs {
-  ColumnSums sums;
+  ColumnSums<In, Out> sums;
   int64_t splits;
 };
 
 // Grid: one thread for a column.
-FRNN_KERNEL_BOUNDS(kFinalThreads, 1) void final_kernel(FinalArgs args) {
-  const ColumnSums& s = args.sums;
+template <typename In, typename Out>
+FRNN_KERNEL_BOUNDS(kFinalThreads, 1)
+void final_kernel(FinalArgs<In, Out> args) {
+  const ColumnSums<In, Out>& s = args.sums;
   const int64_t column =
       static_cast<int64_t>(machine::block_index()) * kFinalThreads + machine::thread_index();
   if (column >= s.columns) return;
@@ -65,22 +74,36 @@ FRNN_KERNEL_BOUNDS(kFinalThreads, 1) void final_kernel(FinalArgs args) {
   for (int64_t k = 0; k < args.splits; ++k)
     sum += s.partials[k * s.columns + column];
   const float total = static_cast<float>(sum);
-  if (s.first != nullptr) s.first[column] = s.accumulate ? s.first[column] + total : total;
-  if (s.second != nullptr) s.second[column] = s.accumulate ? s.second[column] + total : total;
+  const auto put = [&](Out* out) {
+    if (out == nullptr) return;
+    out[column] = narrow<Out>(s.accumulate ? widen(out[column]) + total : total);
+  };
+  put(s.first);
+  put(s.second);
 }
 
 }  // namespace
 
-Status column_sums(const Queue& queue, const ColumnSums& s) {
+template <typename In, typename Out>
+Status column_sums(const Queue& queue, const ColumnSums<In, Out>& s) {
   if (s.first == nullptr && s.second == nullptr) return Status::success();
   const int64_t splits = column_sum_splits(s.rows);
   const int64_t tiles = ceil_div(s.columns, kColumns);
-  const PartialArgs partial = {s, splits, ceil_div(s.rows, splits), static_cast<int>(tiles)};
-  FRNN_TRY(queue.context.launch("column_sums_partial", partial_kernel,
+  const PartialArgs<In, Out> partial = {s, splits, ceil_div(s.rows, splits),
+                                        static_cast<int>(tiles)};
+  FRNN_TRY(queue.context.launch("column_sums_partial", partial_kernel<In, Out>,
                                 {tiles * splits, kThreads, 0, false}, queue.stream, partial));
-  return queue.context.launch("column_sums_final", final_kernel,
+  return queue.context.launch("column_sums_final", final_kernel<In, Out>,
                               {ceil_div(s.columns, kFinalThreads), kFinalThreads, 0, false},
-                              queue.stream, FinalArgs{s, splits});
+                              queue.stream, FinalArgs<In, Out>{s, splits});
 }
+
+using machine::Bf16;
+using machine::F16;
+template Status column_sums(const Queue&, const ColumnSums<float, float>&);
+template Status column_sums(const Queue&, const ColumnSums<Bf16, Bf16>&);
+template Status column_sums(const Queue&, const ColumnSums<F16, F16>&);
+template Status column_sums(const Queue&, const ColumnSums<float, Bf16>&);
+template Status column_sums(const Queue&, const ColumnSums<float, F16>&);
 
 }  // namespace frnn

@@ -11,17 +11,20 @@
 namespace frnn {
 namespace {
 
-FRNN_DEVICE LstmPeepholes<float> load_peepholes(const float* peephole, const LstmBlocks& blocks,
+template <typename Elem>
+FRNN_DEVICE LstmPeepholes<float> load_peepholes(const Elem* peephole, const LstmBlocks& blocks,
                                                 int64_t H, int j) {
   const auto row = [&](int block) {
-    return peephole != nullptr && block >= 0 ? peephole[block * H + j] : 0.0f;
+    return peephole != nullptr && block >= 0 ? widen(peephole[block * H + j]) : 0.0f;
   };
   return {row(blocks.pi), row(blocks.pf), row(blocks.po)};
 }
 
 // Grid: one thread for a unit of a row. Bytes moved for a unit: those of lstm_step.cu, and 4 more
 // to keep c.
-FRNN_KERNEL_BOUNDS(kSequenceThreads, 1) void lstm_forward_kernel(LstmSequenceForward s) {
+template <typename Elem>
+FRNN_KERNEL_BOUNDS(kSequenceThreads, 1)
+void lstm_forward_kernel(LstmSequenceForward<Elem> s) {
   const Place p = my_place(s.seq.B, s.seq.H);
   if (!p.inside) return;
   const Time time = time_of(s.seq, p.b);
@@ -30,7 +33,7 @@ FRNN_KERNEL_BOUNDS(kSequenceThreads, 1) void lstm_forward_kernel(LstmSequenceFor
   if (!time.live) {
     if (s.c_last != nullptr) s.c_last[p.state] = c_prev;
     if (s.m != nullptr) {
-      s.m[p.state] = 0.0f;
+      s.m[p.state] = narrow<Elem>(0.0f);
     } else {
       end_step(s.seq, s.state, p, time, 0.0f);
     }
@@ -41,9 +44,7 @@ FRNN_KERNEL_BOUNDS(kSequenceThreads, 1) void lstm_forward_kernel(LstmSequenceFor
   const auto preactivation = [&](int block) {
     if (block < 0) return 0.0f;
     const int64_t at = block * H;
-    const float b_ih = s.b_ih != nullptr ? s.b_ih[at + p.j] : 0.0f;
-    const float b_hh = s.b_hh != nullptr ? s.b_hh[at + p.j] : 0.0f;
-    return (row[at] + ah[at]) + (b_ih + b_hh);
+    return (row[at] + ah[at]) + (bias_at(s.b_ih, at + p.j) + bias_at(s.b_hh, at + p.j));
   };
   const LstmGates<float> a = {preactivation(s.blocks.i), preactivation(s.blocks.f),
                               preactivation(s.blocks.g), preactivation(s.blocks.o)};
@@ -60,14 +61,15 @@ FRNN_KERNEL_BOUNDS(kSequenceThreads, 1) void lstm_forward_kernel(LstmSequenceFor
     if (s.blocks.o >= 0) row[s.blocks.o * H] = y.gates.o;
   }
   if (s.m != nullptr) {
-    s.m[p.state] = y.m;
+    s.m[p.state] = narrow<Elem>(y.m);
   } else {
     end_step(s.seq, s.state, p, time, y.m);
   }
 }
 
-FRNN_DEVICE void store_gradients(const LstmSequenceBackward& s, const Place& p, const Time& time,
-                                 const LstmVariantBackward<float>& d) {
+template <typename Elem>
+FRNN_DEVICE void store_gradients(const LstmSequenceBackward<Elem>& s, const Place& p,
+                                 const Time& time, const LstmVariantBackward<float>& d) {
   const int H = s.seq.H, columns = s.G * H;
   const auto gate = [&](int block, float value) {
     if (block < 0) return;
@@ -77,7 +79,7 @@ FRNN_DEVICE void store_gradients(const LstmSequenceBackward& s, const Place& p, 
   gate(s.blocks.f, d.da.f);
   gate(s.blocks.g, d.da.g);
   gate(s.blocks.o, d.da.o);
-  if (s.m != nullptr) s.m[time.row * H + p.j] = d.m;
+  if (s.m != nullptr) s.m[time.row * H + p.j] = narrow<Elem>(d.m);
   if (s.dp == nullptr) return;
   const int64_t rows = (s.blocks.pi >= 0) + (s.blocks.pf >= 0) + (s.blocks.po >= 0);
   float* const dp = s.dp + time.row * rows * H + p.j;
@@ -87,7 +89,9 @@ FRNN_DEVICE void store_gradients(const LstmSequenceBackward& s, const Place& p, 
 }
 
 // Grid: as above. A row that does not live passes dh and dc on and leaves zeros.
-FRNN_KERNEL_BOUNDS(kSequenceThreads, 1) void lstm_backward_kernel(LstmSequenceBackward s) {
+template <typename Elem>
+FRNN_KERNEL_BOUNDS(kSequenceThreads, 1)
+void lstm_backward_kernel(LstmSequenceBackward<Elem> s) {
   const Place p = my_place(s.seq.B, s.seq.H);
   if (!p.inside) return;
   const Time time = time_of(s.seq, p.b);
@@ -120,14 +124,18 @@ FRNN_KERNEL_BOUNDS(kSequenceThreads, 1) void lstm_backward_kernel(LstmSequenceBa
 
 }  // namespace
 
-Status lstm_sequence_forward(const Queue& queue, const LstmSequenceForward& args) {
-  return launch_sequence(queue, "lstm_sequence_forward", lstm_forward_kernel,
+template <typename Elem>
+Status lstm_sequence_forward(const Queue& queue, const LstmSequenceForward<Elem>& args) {
+  return launch_sequence(queue, "lstm_sequence_forward", lstm_forward_kernel<Elem>,
+                         unit_elements(args.seq), args);
+}
+template <typename Elem>
+Status lstm_sequence_backward(const Queue& queue, const LstmSequenceBackward<Elem>& args) {
+  return launch_sequence(queue, "lstm_sequence_backward", lstm_backward_kernel<Elem>,
                          unit_elements(args.seq), args);
 }
 
-Status lstm_sequence_backward(const Queue& queue, const LstmSequenceBackward& args) {
-  return launch_sequence(queue, "lstm_sequence_backward", lstm_backward_kernel,
-                         unit_elements(args.seq), args);
-}
+FRNN_FOR_ALL_ELEMENTS(lstm_sequence_forward, LstmSequenceForward);
+FRNN_FOR_ALL_ELEMENTS(lstm_sequence_backward, LstmSequenceBackward);
 
 }  // namespace frnn

@@ -9,6 +9,9 @@
 
 namespace frnn {
 
+using machine::narrow;
+using machine::widen;
+
 constexpr int kSequenceThreads = 128;
 
 struct Place {
@@ -66,15 +69,17 @@ FRNN_DEVICE float masked(const Mask& mask, int64_t element, float value) {
 }
 
 // Ends a forward step with the cell's h for this element: zoneout, y, the state.
-FRNN_DEVICE void end_step(const Sequence& s, const ForwardState& to, const Place& p,
+template <typename Elem>
+FRNN_DEVICE void end_step(const Sequence& s, const ForwardState<Elem>& to, const Place& p,
                           const Time& time, float fresh) {
-  float h = to.h[p.state];
-  if (time.live) h = zoned(s, s.zoneout_h, s.keep_h, time.dense * s.W + p.j, h, fresh);
-  to.y[time.row * s.y_ld + p.j] = time.live ? h : 0.0f;
+  const float old = widen(to.h[p.state]);
+  const Elem h = narrow<Elem>(
+      time.live ? zoned(s, s.zoneout_h, s.keep_h, time.dense * s.W + p.j, old, fresh) : old);
+  to.y[time.row * s.y_ld + p.j] = time.live ? h : narrow<Elem>(0.0f);
   if (to.h_last != nullptr) to.h_last[p.state] = h;
   if (!time.live) return;
   to.h[p.state] = h;
-  if (to.hin != to.h) to.hin[p.state] = masked(s.recurrent, p.state, h);
+  if (to.hin != to.h) to.hin[p.state] = narrow<Elem>(masked(s.recurrent, p.state, widen(h)));
 }
 
 struct StateGradient {
@@ -86,33 +91,44 @@ struct StateGradient {
 
 // Begins a backward step: collects the gradient of h, splits it, and keeps hin for the weights'
 // gradient. Of a row that does not live only `old` is meant.
-FRNN_DEVICE StateGradient begin_step(const Sequence& s, const BackwardState& from, const Place& p,
-                                     const Time& time) {
+template <typename Elem>
+FRNN_DEVICE StateGradient begin_step(const Sequence& s, const BackwardState<Elem>& from,
+                                     const Place& p, const Time& time) {
   float dh = from.dh_next != nullptr ? from.dh_next[p.state] : 0.0f;
+  if (from.dhT != nullptr) dh = widen(from.dhT[p.state]);
   if (from.dhin != nullptr) dh += masked(s.recurrent, p.state, from.dhin[p.state]);
   const int64_t row = time.row * s.W + p.j;
   if (!time.live) {
-    from.hin[row] = 0.0f;
+    from.hin[row] = narrow<Elem>(0.0f);
     return {0.0f, dh, 0.0f, 0.0f};
   }
-  if (from.dy != nullptr) dh = from.dy[time.row * s.y_ld + p.j] + dh;
+  if (from.dy != nullptr) dh = widen(from.dy[time.row * s.y_ld + p.j]) + dh;
   float h_prev = 0.0f;
   if (!time.first) {
-    h_prev = from.y[time.row_before * s.y_ld + p.j];
+    h_prev = widen(from.y[time.row_before * s.y_ld + p.j]);
   } else if (from.h0 != nullptr) {
-    h_prev = from.h0[p.state];
+    h_prev = widen(from.h0[p.state]);
   }
-  const float hin = masked(s.recurrent, p.state, h_prev);
-  from.hin[row] = hin;
+  const Elem stored = narrow<Elem>(masked(s.recurrent, p.state, h_prev));
+  const float hin = widen(stored);
+  from.hin[row] = stored;
   const bool old = zoned_old(s.zoneout_h, time.dense * s.W + p.j);
   return {old ? 0.0f : dh, old ? dh : 0.0f, h_prev, hin};
 }
 
 // A gradient of preactivations: to its row, and to the step's own tensor where products need one.
-FRNN_DEVICE void store_gradient(float* rows, float* step, int64_t row, int b, int columns,
-                                int column, float value) {
-  rows[row * columns + column] = value;
-  if (step != nullptr) step[static_cast<int64_t>(b) * columns + column] = value;
+template <typename Elem>
+FRNN_DEVICE void store_gradient(Elem* rows, Elem* step, int64_t row, int b, int columns, int column,
+                                float value) {
+  const Elem stored = narrow<Elem>(value);
+  rows[row * columns + column] = stored;
+  if (step != nullptr) step[static_cast<int64_t>(b) * columns + column] = stored;
+}
+
+// A bias that may be absent.
+template <typename Elem>
+FRNN_DEVICE float bias_at(const Elem* bias, int64_t at) {
+  return bias != nullptr ? widen(bias[at]) : 0.0f;
 }
 
 template <typename Args>
@@ -129,6 +145,12 @@ inline int64_t state_elements(const Sequence& s) {
 inline int64_t unit_elements(const Sequence& s) {
   return static_cast<int64_t>(s.B) * s.H;
 }
+
+// Instantiates a launcher for all element types.
+#define FRNN_FOR_ALL_ELEMENTS(launcher, Args)                                        \
+  template Status launcher<float>(const Queue&, const Args<float>&);                 \
+  template Status launcher<machine::Bf16>(const Queue&, const Args<machine::Bf16>&); \
+  template Status launcher<machine::F16>(const Queue&, const Args<machine::F16>&)
 
 }  // namespace frnn
 
