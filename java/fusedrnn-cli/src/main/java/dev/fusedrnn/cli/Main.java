@@ -5,6 +5,7 @@ import dev.fusedrnn.FusedRnnException;
 import dev.fusedrnn.cli.charlm.SampleCommand;
 import dev.fusedrnn.cli.charlm.TrainCharLmCommand;
 import dev.fusedrnn.cli.check.CheckCommand;
+import dev.fusedrnn.cli.convert.ConvertCommand;
 import dev.fusedrnn.cli.doctor.DoctorCommand;
 import dev.fusedrnn.cli.replay.ReplayCommand;
 import java.io.PrintWriter;
@@ -26,6 +27,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       Main.Train.class,
       SampleCommand.class,
       ReplayCommand.class,
+      ConvertCommand.class,
       CheckCommand.class,
       DoctorCommand.class
     },

@@ -41,7 +41,8 @@ class MainTest {
 
   @Test
   void aMissingCommandOrModelIsNamed() {
-    CliRun.of().refused("Missing command", "fusedrnn takes train, sample, replay, check, doctor");
+    CliRun.of()
+        .refused("Missing command", "fusedrnn takes train, sample, replay, convert, check, doctor");
     CliRun.of("train").refused("Say what to train: train char-lm", "fusedrnn train takes char-lm");
   }
 

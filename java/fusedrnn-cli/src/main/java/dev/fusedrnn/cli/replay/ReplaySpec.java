@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.RnnConfig;
@@ -21,7 +22,7 @@ import java.util.List;
  *
  * @param network its configuration, the order of batch and time in the files included
  */
-record ReplaySpec(RnnConfig network) {
+public record ReplaySpec(RnnConfig network) {
 
   private static final List<String> KEYS =
       List.of(
@@ -45,7 +46,14 @@ record ReplaySpec(RnnConfig network) {
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .build();
 
-  static ReplaySpec read(Path file) {
+  /**
+   * Reads the file.
+   *
+   * @param file JSON
+   * @return the network
+   * @throws UserException that names the key that is wrong
+   */
+  public static ReplaySpec read(Path file) {
     JsonNode root;
     try {
       root = MAPPER.readTree(Files.readAllBytes(file));
@@ -58,6 +66,36 @@ record ReplaySpec(RnnConfig network) {
       throw new UserException(file + ": expected a JSON object");
     }
     return new Fields(file.toString(), root).spec();
+  }
+
+  /**
+   * What {@link #read} would read as a network.
+   *
+   * @param network without dropout, zoneout, residual connections and missing gates
+   * @return the content of the file
+   */
+  public static ObjectNode json(RnnConfig network) {
+    ObjectNode root = MAPPER.createObjectNode();
+    boolean before = network.cell() == Cell.GRU_RESET_BEFORE;
+    root.put("cell", before ? "gru" : network.cell().label());
+    root.put("input_size", network.inputSize());
+    root.put("hidden_size", network.hiddenSize());
+    root.put("num_layers", network.layers());
+    root.put("bidirectional", network.bidirectional());
+    root.put("bias", network.bias());
+    root.put("batch_first", network.batchFirst());
+    if (network.cell().label().startsWith("gru")) {
+      root.put("gru_reset", before ? "before" : "after");
+    }
+    if (network.cell() == Cell.LSTM) {
+      root.put("proj_size", network.projectionSize());
+      root.put("peephole", network.peephole());
+      root.put("coupled_forget", network.coupledForget());
+      if (network.cellClip() != 0) {
+        root.put("cell_clip", network.cellClip());
+      }
+    }
+    return root.put("dtype", network.dtype().label());
   }
 
   private static String firstLine(IOException e) {
