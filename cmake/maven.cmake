@@ -47,9 +47,9 @@ endif()
 list(APPEND arguments -DFRNN_CUDA=${CUDA} -DFRNN_TESTS=${tests} -DFRNN_JAVA_HOME=${JAVA_HOME}
      -DFRNN_JAVA_CLASSES=${CLASSES} -DFRNN_JAVACPP_JAR=${JAVACPP})
 if(ARCHITECTURES)
-  # A comma in Maven's property is a semicolon in CMake's; escaped, to stay one argument.
-  string(REGEX REPLACE "[,; ]+" "\\\\;" architectures "${ARCHITECTURES}")
-  list(APPEND arguments "-DFRNN_CUDA_ARCHITECTURES=${architectures}")
+  list(APPEND arguments "-DFRNN_CUDA_ARCHITECTURES=${ARCHITECTURES}")
+else()
+  list(APPEND arguments -UFRNN_CUDA_ARCHITECTURES) # back to the project's own list
 endif()
 
 run("cmake's configuration" ${CMAKE_COMMAND} ${arguments})
