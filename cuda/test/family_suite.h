@@ -10,7 +10,6 @@
 
 #include "gpu.h"
 #include "host/plan.h"
-#include "machine/numbers.h"
 #include "naive_family.h"
 
 namespace frnn {
@@ -29,35 +28,6 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 size_t at(int64_t k) {
   return static_cast<size_t>(k);
-}
-
-// Floats as a tensor of `dtype` holds them, and back.
-std::vector<char> encode(const Floats& values, int64_t dtype) {
-  std::vector<char> bytes(values.size() * at(bytes_of(dtype)));
-  for (size_t k = 0; k < values.size(); ++k) {
-    const uint16_t narrow = dtype == FRNN_BF16 ? machine::narrow<machine::Bf16>(values[k]).bits
-                                               : machine::narrow<machine::F16>(values[k]).bits;
-    if (dtype == FRNN_F32) {
-      std::memcpy(&bytes[4 * k], &values[k], 4);
-    } else {
-      std::memcpy(&bytes[2 * k], &narrow, 2);
-    }
-  }
-  return bytes;
-}
-Floats decode(const std::vector<char>& bytes, int64_t dtype) {
-  Floats values(bytes.size() / at(bytes_of(dtype)));
-  for (size_t k = 0; k < values.size(); ++k) {
-    uint16_t narrow = 0;
-    if (dtype == FRNN_F32) {
-      std::memcpy(&values[k], &bytes[4 * k], 4);
-      continue;
-    }
-    std::memcpy(&narrow, &bytes[2 * k], 2);
-    values[k] = dtype == FRNN_BF16 ? machine::widen(machine::Bf16{narrow})
-                                   : machine::widen(machine::F16{narrow});
-  }
-  return values;
 }
 
 // A call: settings, lengths (empty: all T) and dense time-first inputs.
@@ -79,9 +49,12 @@ bool is_sequence(const std::string& name) {
   return name == "x" || name == "dy" || name == "y" || name == "dx";
 }
 
-// The cell state is fp32 whatever the call's dtype.
+// The cell state and moving averages are fp32 whatever the call's dtype.
 int64_t dtype_of(const std::string& name, int64_t dtype) {
-  return name == "c0" || name == "cT" || name == "dc0" || name == "dcT" ? int64_t{FRNN_F32} : dtype;
+  for (const char* wide : {"c0", "cT", "dc0", "dcT", "running_mean", "running_var"}) {
+    if (name == wide) return FRNN_F32;
+  }
+  return dtype;
 }
 
 class Call {
@@ -130,8 +103,8 @@ class Call {
     std::map<std::string, int64_t> sizes = {{"y", r.T * r.B * p_.W()}, {"hT", r.B * p_.W()}};
     if (r.cell == FRNN_LSTM) sizes["cT"] = r.B * r.H;
     if ((r.flags & FRNN_TRAINING) == 0) return sizes;
-    for (const char* name :
-         {"w_ih", "w_hh", "b_ih", "b_hh", "w_hr", "w_peephole", "x", "h0", "c0"}) {
+    for (const char* name : {"w_ih", "w_hh", "b_ih", "b_hh", "w_hr", "w_peephole", "norm_ih",
+                             "norm_hh", "norm_c", "norm_c_bias", "x", "h0", "c0"}) {
       const auto found = p_.in.find(name);
       if (found == p_.in.end()) continue;
       sizes[std::string("d") + name] = static_cast<int64_t>(found->second.size());
@@ -189,15 +162,40 @@ class Call {
   }
 
   void bind(frnn_rnn* r) const {
-    const std::pair<const char*, int64_t*> fields[] = {
-        {"w_ih", &r->w_ih},   {"w_hh", &r->w_hh},   {"b_ih", &r->b_ih},
-        {"b_hh", &r->b_hh},   {"w_hr", &r->w_hr},   {"w_peephole", &r->w_peephole},
-        {"x", &r->x},         {"h0", &r->h0},       {"c0", &r->c0},
-        {"y", &r->y},         {"hT", &r->hT},       {"cT", &r->cT},
-        {"dy", &r->dy},       {"dhT", &r->dhT},     {"dcT", &r->dcT},
-        {"dx", &r->dx},       {"dh0", &r->dh0},     {"dc0", &r->dc0},
-        {"dw_ih", &r->dw_ih}, {"dw_hh", &r->dw_hh}, {"db_ih", &r->db_ih},
-        {"db_hh", &r->db_hh}, {"dw_hr", &r->dw_hr}, {"dw_peephole", &r->dw_peephole}};
+    const std::pair<const char*, int64_t*> fields[] = {{"w_ih", &r->w_ih},
+                                                       {"w_hh", &r->w_hh},
+                                                       {"b_ih", &r->b_ih},
+                                                       {"b_hh", &r->b_hh},
+                                                       {"w_hr", &r->w_hr},
+                                                       {"w_peephole", &r->w_peephole},
+                                                       {"x", &r->x},
+                                                       {"h0", &r->h0},
+                                                       {"c0", &r->c0},
+                                                       {"y", &r->y},
+                                                       {"hT", &r->hT},
+                                                       {"cT", &r->cT},
+                                                       {"dy", &r->dy},
+                                                       {"dhT", &r->dhT},
+                                                       {"dcT", &r->dcT},
+                                                       {"dx", &r->dx},
+                                                       {"dh0", &r->dh0},
+                                                       {"dc0", &r->dc0},
+                                                       {"norm_ih", &r->norm_ih},
+                                                       {"norm_hh", &r->norm_hh},
+                                                       {"norm_c", &r->norm_c},
+                                                       {"norm_c_bias", &r->norm_c_bias},
+                                                       {"running_mean", &r->running_mean},
+                                                       {"running_var", &r->running_var},
+                                                       {"dnorm_ih", &r->dnorm_ih},
+                                                       {"dnorm_hh", &r->dnorm_hh},
+                                                       {"dnorm_c", &r->dnorm_c},
+                                                       {"dnorm_c_bias", &r->dnorm_c_bias},
+                                                       {"dw_ih", &r->dw_ih},
+                                                       {"dw_hh", &r->dw_hh},
+                                                       {"db_ih", &r->db_ih},
+                                                       {"db_hh", &r->db_hh},
+                                                       {"dw_hr", &r->dw_hr},
+                                                       {"dw_peephole", &r->dw_peephole}};
     for (const auto& [name, field] : fields) {
       const auto found = tensors_.find(name);
       if (found != tensors_.end()) *field = found->second->address();
@@ -209,7 +207,7 @@ class Call {
   std::map<std::string, std::unique_ptr<Tensor<char>>> tensors_;
 };
 
-Problem draw(int64_t cell, uint64_t seed, int64_t dtype = FRNN_F32) {
+Problem draw(int64_t cell, uint64_t seed, int64_t dtype = FRNN_F32, int64_t norm = FRNN_NO_NORM) {
   Random random(seed);
   const auto chance = [&](int64_t one_in) { return random.below(one_in) == 0; };
   Problem p;
@@ -241,6 +239,12 @@ Problem draw(int64_t cell, uint64_t seed, int64_t dtype = FRNN_F32) {
       p.lengths.push_back(static_cast<int32_t>(random.below(r.T + 3) - 1));  // -1 to T + 1: clamped
     }
   }
+  r.norm = norm;
+  if (norm != FRNN_NO_NORM) r.norm_epsilon = 0.05, r.norm_momentum = 0.3;
+  if (norm == FRNN_LAYER_NORM) {  // neither variant nor projection
+    r.variant = r.P = 0;
+    if (r.y_ld != 0) r.y_ld = r.H + 2;
+  }
   const int64_t rows = gates_of(cell, r.variant) * r.H, W = p.W();
   const int64_t recurrent = recurrent_gates_of(cell, r.variant) * r.H;
   const auto fill = [&](const char* name, int64_t count) {
@@ -253,6 +257,13 @@ Problem draw(int64_t cell, uint64_t seed, int64_t dtype = FRNN_F32) {
   if (chance(2)) fill("b_ih", rows), fill("b_hh", recurrent);
   if (r.P > 0) fill("w_hr", r.P * r.H);
   if ((r.variant & FRNN_PEEPHOLE) != 0) fill("w_peephole", peepholes_of(r.variant) * r.H);
+  if (norm != FRNN_NO_NORM) fill("norm_ih", rows);
+  if (norm == FRNN_LAYER_NORM) fill("norm_hh", rows), fill("norm_c", r.H), fill("norm_c_bias", r.H);
+  if (norm == FRNN_BATCH_NORM) {
+    fill("running_mean", rows), fill("running_var", rows);
+    for (float& v : p.in["running_var"])
+      v = std::fabs(v);
+  }
   if (!chance(3)) fill("h0", r.B * W);
   if (cell == FRNN_LSTM && !chance(3)) fill("c0", r.B * r.H);
   if (!chance(4)) fill("dy", r.T * r.B * W);
@@ -263,9 +274,13 @@ Problem draw(int64_t cell, uint64_t seed, int64_t dtype = FRNN_F32) {
 
 std::string name_of(const Problem& p, uint64_t seed) {
   const frnn_rnn& r = p.rnn;
-  return format("seed %d: cell=%d dtype=%d T=%d B=%d I=%d H=%d P=%d flags=%d variant=%d%s",
+  return format("seed %d: cell=%d dtype=%d T=%d B=%d I=%d H=%d P=%d flags=%d variant=%d%s%s",
                 int(seed), int(r.cell), int(r.dtype), int(r.T), int(r.B), int(r.I), int(r.H),
-                int(r.P), int(r.flags), int(r.variant), p.lengths.empty() ? "" : " lengths");
+                int(r.P), int(r.flags), int(r.variant),
+                r.norm == 0                 ? ""
+                : r.norm == FRNN_LAYER_NORM ? " layer norm"
+                                            : " batch norm",
+                p.lengths.empty() ? "" : " lengths");
 }
 
 // NaN where nothing may be read: x and dy beyond each row's length.
@@ -284,11 +299,14 @@ Problem poisoned(Problem p) {
   return p;
 }
 
-void check_problem(int64_t cell, uint64_t seed, int64_t dtype = FRNN_F32) {
-  const Problem p = draw(cell, seed, dtype);
+void check_problem(int64_t cell, uint64_t seed, int64_t dtype = FRNN_F32,
+                   int64_t norm = FRNN_NO_NORM) {
+  const Problem p = draw(cell, seed, dtype, norm);
   // In units of 2^-24: what fp32 sums collect, or a few roundings of what is stored in 16 bits at
   // every step.
-  const double unit = dtype == FRNN_F32 ? 64 : 6 * (dtype == FRNN_BF16 ? 0x1p15 : 0x1p12);
+  // A norm may divide by the square root of epsilon, and so multiply an error by 4.5.
+  const double unit = (norm == FRNN_NO_NORM ? 1 : 4) *
+                      (dtype == FRNN_F32 ? 64 : 6 * (dtype == FRNN_BF16 ? 0x1p15 : 0x1p12));
   const std::string name = name_of(p, seed);
   NaiveFamily naive;
   naive.rnn = p.rnn;
@@ -303,7 +321,11 @@ void check_problem(int64_t cell, uint64_t seed, int64_t dtype = FRNN_F32) {
     const std::string what = name + " " + tensor;
     if (!same_bits(values, again.at(tensor))) fail(__FILE__, __LINE__, what + ": bits differ");
     if (tensor[0] != 'd') {
-      const auto& expected = tensor == "y" ? naive.y : tensor == "hT" ? naive.hT : naive.cT;
+      const auto& expected = tensor == "y"              ? naive.y
+                             : tensor == "hT"           ? naive.hT
+                             : tensor == "running_mean" ? naive.running_mean
+                             : tensor == "running_var"  ? naive.running_var
+                                                        : naive.cT;
       check_close(what.c_str(), values, expected, unit);
       continue;
     }
@@ -313,8 +335,8 @@ void check_problem(int64_t cell, uint64_t seed, int64_t dtype = FRNN_F32) {
 }
 
 // Row b of a problem, alone and without lengths, must give what it gives among the others.
-void check_rows_alone(int64_t cell, uint64_t seed) {
-  Problem p = draw(cell, seed);
+void check_rows_alone(int64_t cell, uint64_t seed, int64_t norm = FRNN_NO_NORM) {
+  Problem p = draw(cell, seed, FRNN_F32, norm);
   p.rnn.flags |= FRNN_TRAINING;
   p.rnn.recurrent_dropout = p.rnn.zoneout_h = p.rnn.zoneout_c = 0;  // masks depend on B
   if (p.lengths.empty()) p.lengths.assign(at(p.rnn.B), static_cast<int32_t>(p.rnn.T));
@@ -428,6 +450,17 @@ void check_family() {
     }
     for (uint64_t k = 1; k <= 30; ++k)
       check_rows_alone(cell, 5000 + k);
+  }
+  for (int64_t cell = FRNN_LSTM; device->serves_norms() && cell < cells; ++cell) {
+    for (uint64_t k = 1; k <= 25; ++k) {
+      check_problem(cell, seed_of(cell, k), FRNN_F32, FRNN_BATCH_NORM);
+      if (narrow && k < 6) check_problem(cell, seed_of(cell, k), FRNN_BF16, FRNN_BATCH_NORM);
+    }
+  }
+  for (uint64_t k = 1; device->serves_norms() && k <= 60; ++k) {
+    check_problem(FRNN_LSTM, k, FRNN_F32, FRNN_LAYER_NORM);
+    check_rows_alone(FRNN_LSTM, 5000 + k, FRNN_LAYER_NORM);
+    if (narrow && k < 10) check_problem(FRNN_LSTM, k, FRNN_F16, FRNN_LAYER_NORM);
   }
   check_accumulation();
   for (const bool batch_first : {false, true}) {

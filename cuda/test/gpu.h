@@ -9,7 +9,9 @@
 #include <memory>
 #include <vector>
 
+#include "host/plan.h"
 #include "host/provider.h"
+#include "machine/numbers.h"
 #include "testing.h"
 
 namespace frnn {
@@ -89,6 +91,35 @@ inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) 
 
 inline std::vector<double> widened(const std::vector<float>& values) {
   return std::vector<double>(values.begin(), values.end());
+}
+
+// Floats as a tensor of `dtype` holds them, and back.
+inline std::vector<char> encode(const std::vector<float>& values, int64_t dtype) {
+  std::vector<char> bytes(values.size() * static_cast<size_t>(bytes_of(dtype)));
+  for (size_t k = 0; k < values.size(); ++k) {
+    const uint16_t narrow = dtype == FRNN_BF16 ? machine::narrow<machine::Bf16>(values[k]).bits
+                                               : machine::narrow<machine::F16>(values[k]).bits;
+    if (dtype == FRNN_F32) {
+      std::memcpy(&bytes[4 * k], &values[k], 4);
+    } else {
+      std::memcpy(&bytes[2 * k], &narrow, 2);
+    }
+  }
+  return bytes;
+}
+inline std::vector<float> decode(const std::vector<char>& bytes, int64_t dtype) {
+  std::vector<float> values(bytes.size() / static_cast<size_t>(bytes_of(dtype)));
+  for (size_t k = 0; k < values.size(); ++k) {
+    uint16_t narrow = 0;
+    if (dtype == FRNN_F32) {
+      std::memcpy(&values[k], &bytes[4 * k], 4);
+      continue;
+    }
+    std::memcpy(&narrow, &bytes[2 * k], 2);
+    values[k] = dtype == FRNN_BF16 ? machine::widen(machine::Bf16{narrow})
+                                   : machine::widen(machine::F16{narrow});
+  }
+  return values;
 }
 
 }  // namespace testing

@@ -26,9 +26,10 @@ struct NaiveFamily {
   // w_ih w_hh b_ih b_hh w_hr w_peephole x h0 c0 dy dhT dcT; absent ones are not there. Sequences
   // are [T, B, .] whatever the layout of the call.
   std::map<std::string, Doubles> in;
-  Doubles y, hT, cT;
+  Doubles y, hT, cT, running_mean, running_var;  // the last two as they are after the call
 
   void forward() {
+    input_products();
     const int64_t W = width_of(rnn.H, rnn.P);
     y.assign(size(rnn.T * rnn.B * W), 0.0);
     hT.assign(size(rnn.B * W), 0.0);
@@ -82,18 +83,83 @@ struct NaiveFamily {
     return drops(p, kind, element) ? old : fresh;
   }
 
+  bool live(int64_t t, int64_t b) const { return t < lengths[size(b)]; }
+
+  // (v - mean) / sqrt(variance + epsilon) * gain
+  void layer_norm(double* v, int64_t count, const char* gain) const {
+    double mean = 0, variance = 0;
+    for (int64_t k = 0; k < count; ++k)
+      mean += v[k] / static_cast<double>(count);
+    for (int64_t k = 0; k < count; ++k) {
+      variance += (v[k] - mean) * (v[k] - mean) / static_cast<double>(count);
+    }
+    for (int64_t k = 0; k < count; ++k) {
+      v[k] = (v[k] - mean) / std::sqrt(variance + rnn.norm_epsilon) * at(gain, k);
+    }
+  }
+
+  // W x of all live rows, normalised where asked for, without bias.
+  void input_products() {
+    const int64_t columns = gates_of(rnn.cell, rnn.variant) * rnn.H;
+    products_.assign(size(rnn.T * rnn.B * columns), 0.0);
+    for (int64_t n = 0; n < rnn.T * rnn.B; ++n) {
+      if (!live(n / rnn.B, n % rnn.B)) continue;
+      for (int64_t r = 0; r < columns; ++r) {
+        double& sum = products_[size(n * columns + r)];
+        for (int64_t k = 0; k < rnn.I; ++k)
+          sum += at("w_ih", r * rnn.I + k) * at("x", n * rnn.I + k);
+      }
+      if (rnn.norm == FRNN_LAYER_NORM)
+        layer_norm(&products_[size(n * columns)], columns, "norm_ih");
+    }
+    if (rnn.norm != FRNN_BATCH_NORM) return;
+    running_mean = in.at("running_mean"), running_var = in.at("running_var");
+    for (int64_t r = 0; r < columns; ++r)
+      batch_norm(r, columns);
+  }
+
+  void batch_norm(int64_t r, int64_t columns) {
+    double count = 0, mean = 0, squares = 0;
+    const auto each = [&](auto work) {
+      for (int64_t n = 0; n < rnn.T * rnn.B; ++n) {
+        if (live(n / rnn.B, n % rnn.B)) work(products_[size(n * columns + r)]);
+      }
+    };
+    each([&](double v) { mean += v, ++count; });
+    if (count == 0) return;
+    mean /= count;
+    each([&](double v) { squares += (v - mean) * (v - mean); });
+    double variance = squares / count;
+    if (training()) {
+      const double m = rnn.norm_momentum, unbiased = count > 1 ? squares / (count - 1) : variance;
+      running_mean[size(r)] = (1 - m) * running_mean[size(r)] + m * mean;
+      running_var[size(r)] = (1 - m) * running_var[size(r)] + m * unbiased;
+    } else {
+      mean = at("running_mean", r), variance = at("running_var", r);
+    }
+    each([&](double& v) {
+      v = (v - mean) / std::sqrt(variance + rnn.norm_epsilon) * at("norm_ih", r);
+    });
+  }
+
   // One preactivation: block `gate` of unit j, without its recurrent part.
   double input(int64_t gate, int64_t j, int64_t t, int64_t b) const {
-    const int64_t r = gate * rnn.H + j;
-    double sum = at("b_ih", r);
-    for (int64_t k = 0; k < rnn.I; ++k) {
-      sum += at("w_ih", r * rnn.I + k) * at("x", (t * rnn.B + b) * rnn.I + k);
-    }
-    return sum;
+    const int64_t r = gate * rnn.H + j, columns = gates_of(rnn.cell, rnn.variant) * rnn.H;
+    return products_[size((t * rnn.B + b) * columns + r)] + at("b_ih", r);
   }
   double recurrent(int64_t gate, int64_t j, const Doubles& v) const {
     const int64_t r = gate * rnn.H + j, W = static_cast<int64_t>(v.size());
-    double sum = at("b_hh", r);
+    Doubles products;
+    if (rnn.norm == FRNN_LAYER_NORM) {
+      for (int64_t k = 0; k < 4 * rnn.H; ++k)
+        products.push_back(recurrent_product(k, W, v));
+      layer_norm(products.data(), 4 * rnn.H, "norm_hh");
+      return products[size(r)] + at("b_hh", r);
+    }
+    return recurrent_product(r, W, v) + at("b_hh", r);
+  }
+  double recurrent_product(int64_t r, int64_t W, const Doubles& v) const {
+    double sum = 0;
     for (int64_t k = 0; k < W; ++k)
       sum += at("w_hh", r * W + k) * v[size(k)];
     return sum;
@@ -137,7 +203,7 @@ struct NaiveFamily {
     const int64_t at_g = next(true, block), at_o = next(has_o, block);
     const int64_t peep_i = next(has_i, peephole), peep_f = next(has_f, peephole);
     const int64_t peep_o = next(has_o, peephole);
-    Doubles m(size(rnn.H));
+    Doubles m(size(rnn.H)), seen(size(rnn.H)), o(size(rnn.H));
     for (int64_t j = 0; j < rnn.H; ++j) {
       const auto gate = [&](int64_t where, int64_t peep, double seen) {
         if (where < 0) return 1.0;
@@ -150,8 +216,12 @@ struct NaiveFamily {
       const double g = std::tanh(input(at_g, j, t, b) + recurrent(at_g, j, hin));
       double fresh = f * old + i * g;
       if (rnn.cell_clip > 0) fresh = std::fmax(-rnn.cell_clip, std::fmin(rnn.cell_clip, fresh));
-      m[size(j)] = gate(at_o, peep_o, fresh) * std::tanh(fresh);
+      seen[size(j)] = fresh, o[size(j)] = gate(at_o, peep_o, fresh);
       c[size(j)] = zoned(rnn.zoneout_c, kZoneoutC, (t * rnn.B + b) * rnn.H + j, old, fresh);
+    }
+    if (rnn.norm == FRNN_LAYER_NORM) layer_norm(seen.data(), rnn.H, "norm_c");
+    for (int64_t j = 0; j < rnn.H; ++j) {
+      m[size(j)] = o[size(j)] * std::tanh(seen[size(j)] + at("norm_c_bias", j));
     }
     if (rnn.P == 0) return m;
     Doubles projected(size(rnn.P), 0.0);
@@ -190,6 +260,8 @@ struct NaiveFamily {
     }
     return fresh;
   }
+
+  Doubles products_;  // [T, B, G*H]
 };
 
 }  // namespace testing

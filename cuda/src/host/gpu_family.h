@@ -6,7 +6,7 @@
 #define FUSEDRNN_SRC_HOST_GPU_FAMILY_H_
 
 #include "host/gpu_blas.h"
-#include "kernels/sequence.h"
+#include "kernels/norm.h"
 
 namespace frnn {
 
@@ -14,6 +14,7 @@ Status gpu_family_forward(const Queue& queue, BlasSession& blas, const frnn_rnn&
 Status gpu_family_backward(const Queue& queue, BlasSession& blas, const frnn_rnn& rnn);
 
 // The settings that every kernel of a call shares; step 0.
+RowsOf rows_of(const frnn_rnn& rnn);
 Sequence sequence_of(const frnn_rnn& rnn, bool training);
 LstmVariant lstm_variant_of(const frnn_rnn& rnn);
 LstmBlocks lstm_blocks_of(const frnn_rnn& rnn);

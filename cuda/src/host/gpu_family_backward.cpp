@@ -39,6 +39,7 @@ class FamilyBackward {
       FRNN_TRY(sequence_end_backward<Elem>(
           queue_, {seq_, at(work_.dh), at(work_.dhin), elements_at<Elem>(rnn_.dh0)}));
     }
+    FRNN_TRY(norm_gradients());
     FRNN_TRY(input_gradients());
     FRNN_TRY(recurrent_weight_gradient());
     FRNN_TRY(other_weight_gradients());
@@ -49,6 +50,7 @@ class FamilyBackward {
  private:
   float* at(int64_t offset) const { return floats_at(rnn_.workspace, offset); }
   Elem* elem(int64_t offset) const { return elements_at<Elem>(rnn_.workspace + offset); }
+  const float* kept(int64_t offset) const { return floats_at(rnn_.reserve, offset); }
   bool last_step() const { return seq_.step == seq_.T - 1; }
 
   // This step's [B, columns] of a rows tensor: the step's own tensor where rows have lengths of
@@ -125,8 +127,24 @@ class FamilyBackward {
     s.m = projects_ ? elem(work_.m) : nullptr;
     s.dp = (rnn_.variant & FRNN_PEEPHOLE) != 0 ? at(work_.dp) : nullptr;
     s.state = state();
-    FRNN_TRY(lstm_sequence_backward(queue_, s));
+    FRNN_TRY(rnn_.norm == FRNN_LAYER_NORM ? lstm_norm_backward(queue_, with_norm(s))
+                                          : lstm_sequence_backward(queue_, s));
     return back_to_state(columns_ / rnn_.H);
+  }
+
+  LstmNormBackward<Elem> with_norm(const LstmSequenceBackward<Elem>& lstm) const {
+    return {lstm,
+            static_cast<float>(rnn_.norm_epsilon),
+            elements_at<Elem>(rnn_.norm_hh),
+            elements_at<Elem>(rnn_.norm_c),
+            elements_at<Elem>(rnn_.norm_c_bias),
+            kept(reserve_.unit_hh),
+            kept(reserve_.scale_hh),
+            dah_,
+            at(work_.fresh_c),
+            at(work_.fresh_da),
+            at(work_.bias_terms),
+            at(work_.gain_terms)};
   }
 
   Status gru_step() {
@@ -163,11 +181,47 @@ class FamilyBackward {
 
   // ---- After the loop ----
 
+  // Sums over all rows of a matrix, times `factor` where it is there, to a gradient.
+  template <typename In>
+  Status sum_columns(const In* matrix, int64_t columns, const float* factor, int64_t gradient) {
+    Elem* const none = nullptr;
+    return column_sums<In, Elem>(
+        queue_, {rows_, columns, matrix, at(work_.partials), elements_at<Elem>(gradient), none,
+                 beta_ != 0.0f, factor});
+  }
+
+  // From da, of the normalised W x, to dax, of W x itself; and the gradients of gains.
+  Status norm_gradients() {
+    const int columns = static_cast<int>(columns_);
+    const Elem* const gain = elements_at<Elem>(rnn_.norm_ih);
+    const float* const unit = kept(reserve_.unit_ih);
+    const float* const scale = kept(reserve_.scale_ih);
+    if (rnn_.norm == FRNN_NO_NORM) return Status::success();
+    FRNN_TRY(sum_columns(da_, columns_, unit, rnn_.dnorm_ih));
+    if (rnn_.norm == FRNN_LAYER_NORM) {
+      FRNN_TRY(sum_columns(da_, columns_, kept(reserve_.unit_hh), rnn_.dnorm_hh));
+      FRNN_TRY(sum_columns<float>(at(work_.gain_terms), rnn_.H, nullptr, rnn_.dnorm_c));
+      FRNN_TRY(sum_columns<float>(at(work_.bias_terms), rnn_.H, nullptr, rnn_.dnorm_c_bias));
+      return layer_norm_rows_backward<Elem>(
+          queue_, {rows_, columns, gain, unit, scale, da_, elem(work_.dax)});
+    }
+    float* const none = nullptr;
+    float* const partials = at(work_.partials);
+    FRNN_TRY(column_sums<Elem, float>(
+        queue_, {rows_, columns_, da_, partials, at(work_.sums), none, false, nullptr}));
+    FRNN_TRY(column_sums<Elem, float>(
+        queue_, {rows_, columns_, da_, partials, at(work_.weighted), none, false, unit}));
+    return norm_columns_backward<Elem>(
+        queue_, {rows_of(rnn_), columns, scale, kept(reserve_.count), at(work_.sums),
+                 at(work_.weighted), gain, unit, da_, elem(work_.dax)});
+  }
+
   Status input_gradients() {
+    const Elem* const dax = rnn_.norm == FRNN_NO_NORM ? da_ : elem(work_.dax);
     const int64_t x_ld = rnn_.x_ld != 0 ? rnn_.x_ld : rnn_.I;
     if (rnn_.dx != 0) {
       const float beta = (rnn_.flags & FRNN_ACCUMULATE_DX) != 0 ? 1.0f : 0.0f;
-      FRNN_TRY(blas_.multiply(rows_, rnn_.I, columns_, {da_, columns_},
+      FRNN_TRY(blas_.multiply(rows_, rnn_.I, columns_, {dax, columns_},
                               {elements_at<Elem>(rnn_.w_ih), rnn_.I}, beta,
                               elements_at<Elem>(rnn_.dx), x_ld));
     }
@@ -179,7 +233,7 @@ class FamilyBackward {
                    elements_at<Elem>(rnn_.x), elem(work_.x)}));
       x = {elem(work_.x), rnn_.I};
     }
-    return blas_.multiply(columns_, rnn_.I, rows_, {da_, columns_, true}, x, beta_,
+    return blas_.multiply(columns_, rnn_.I, rows_, {dax, columns_, true}, x, beta_,
                           elements_at<Elem>(rnn_.dw_ih), rnn_.I);
   }
 
@@ -208,10 +262,8 @@ class FamilyBackward {
                               rnn_.H));
     }
     if (rnn_.dw_peephole == 0) return Status::success();
-    Elem* const none = nullptr;
-    return column_sums<float, Elem>(
-        queue_, {rows_, peepholes_of(rnn_.variant) * rnn_.H, at(work_.dp), at(work_.partials),
-                 elements_at<Elem>(rnn_.dw_peephole), none, beta_ != 0.0f});
+    return sum_columns<float>(at(work_.dp), peepholes_of(rnn_.variant) * rnn_.H, nullptr,
+                              rnn_.dw_peephole);
   }
 
   Status bias_gradients() {
@@ -222,7 +274,8 @@ class FamilyBackward {
       return column_sums<Elem, Elem>(
           queue_, {rows_, columns, rows, at(work_.partials), first, second, beta_ != 0.0f});
     };
-    if (dah_ == da_) return sums(da_, columns_, db_ih, db_hh);
+    // Where both biases stand behind the norms or there are none, they meet the same sum.
+    if (dah_ == da_ || rnn_.norm == FRNN_LAYER_NORM) return sums(da_, columns_, db_ih, db_hh);
     FRNN_TRY(sums(da_, columns_, db_ih, none));
     return sums(dah_, recurrent_, db_hh, none);
   }

@@ -28,6 +28,11 @@ Sequence sequence_of(const frnn_rnn& rnn, bool training) {
   return s;
 }
 
+RowsOf rows_of(const frnn_rnn& rnn) {
+  return {static_cast<int>(rnn.T), static_cast<int>(rnn.B), (rnn.flags & FRNN_BATCH_FIRST) != 0,
+          reinterpret_cast<const int32_t*>(rnn.lengths)};
+}
+
 LstmVariant lstm_variant_of(const frnn_rnn& rnn) {
   LstmVariant v;
   v.peephole = (rnn.variant & FRNN_PEEPHOLE) != 0;
@@ -86,6 +91,7 @@ class FamilyForward {
     const int64_t x_ld = rnn_.x_ld != 0 ? rnn_.x_ld : rnn_.I;
     FRNN_TRY(blas_.multiply(rnn_.T * rnn_.B, columns_, rnn_.I, {elements_at<Elem>(rnn_.x), x_ld},
                             {elements_at<Elem>(rnn_.w_ih), rnn_.I, true}, 0.0f, gates_, columns_));
+    FRNN_TRY(normalise_input());
     float* const c = rnn_.cell == FRNN_LSTM ? at(work_.c) : nullptr;
     FRNN_TRY(sequence_begin_forward<Elem>(
         queue_, {seq_, elements_at<Elem>(rnn_.h0), elements_at<float>(rnn_.c0), elem(work_.h),
@@ -98,6 +104,36 @@ class FamilyForward {
  private:
   float* at(int64_t offset) const { return floats_at(rnn_.workspace, offset); }
   Elem* elem(int64_t offset) const { return elements_at<Elem>(rnn_.workspace + offset); }
+
+  float* kept(int64_t offset) const {  // in the reserve, which only training has
+    return training_ ? floats_at(rnn_.reserve, offset) : nullptr;
+  }
+
+  Status normalise_input() {
+    const int columns = static_cast<int>(columns_);
+    const float epsilon = static_cast<float>(rnn_.norm_epsilon);
+    const Elem* const gain = elements_at<Elem>(rnn_.norm_ih);
+    if (rnn_.norm == FRNN_NO_NORM) return Status::success();
+    if (rnn_.norm == FRNN_LAYER_NORM) {
+      return layer_norm_rows<Elem>(queue_, {rnn_.T * rnn_.B, columns, epsilon, gain, gates_,
+                                            kept(reserve_.unit_ih), kept(reserve_.scale_ih)});
+    }
+    NormColumns<Elem> norm = {rows_of(rnn_), columns,
+                              epsilon,       floats_at(rnn_.running_mean),
+                              nullptr,       floats_at(rnn_.running_var),
+                              gain,          gates_,
+                              nullptr};
+    if (training_) {
+      const float momentum = static_cast<float>(rnn_.norm_momentum);
+      norm.mean = at(work_.mean), norm.scale = kept(reserve_.scale_ih), norm.variance = nullptr;
+      norm.unit = kept(reserve_.unit_ih);
+      FRNN_TRY(column_statistics(
+          queue_, {norm.rows, columns, epsilon, momentum, gates_, at(work_.mean),
+                   kept(reserve_.scale_ih), kept(reserve_.count),
+                   elements_at<float>(rnn_.running_mean), elements_at<float>(rnn_.running_var)}));
+    }
+    return norm_columns(queue_, norm);
+  }
 
   // out[b, :] = W_hh[first_gate : first_gate + gates] v[b], rows of `out` `stride` apart.
   Status product(const Elem* v, int64_t first_gate, int64_t gates, float* out, int64_t stride) {
@@ -140,6 +176,12 @@ class FamilyForward {
     s.c_last = last_step() ? elements_at<float>(rnn_.cT) : nullptr;
     s.m = projects ? elem(work_.m) : nullptr;
     s.state = state();
+    if (rnn_.norm == FRNN_LAYER_NORM) {
+      return lstm_norm_forward<Elem>(
+          queue_, {s, static_cast<float>(rnn_.norm_epsilon), elements_at<Elem>(rnn_.norm_hh),
+                   elements_at<Elem>(rnn_.norm_c), elements_at<Elem>(rnn_.norm_c_bias),
+                   at(work_.fresh_c), kept(reserve_.unit_hh), kept(reserve_.scale_hh)});
+    }
     FRNN_TRY(lstm_sequence_forward(queue_, s));
     if (!projects) return Status::success();
     FRNN_TRY(blas_.multiply(rnn_.B, W_, rnn_.H, {elem(work_.m), rnn_.H},

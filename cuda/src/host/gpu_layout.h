@@ -61,6 +61,12 @@ struct FamilyReserve {
   int64_t gates;   // rows [., G*H] activated; RNN: the new h, before zoneout
   int64_t c_prev;  // LSTM rows [., H]
   int64_t ah_n;    // GRU rows [., H]; MUT1: tanh of the input part of n
+  // with a norm, in units before the gain
+  int64_t unit_ih;   // rows [., G*H]
+  int64_t scale_ih;  // layer norm [rows], batch norm [G*H]
+  int64_t count;     // batch norm: live rows
+  int64_t unit_hh;   // layer norm rows [., 4H]
+  int64_t scale_hh;  // layer norm [rows]
   int64_t bytes;
 };
 FamilyReserve family_reserve(const frnn_rnn& rnn);
@@ -76,6 +82,8 @@ struct FamilyForwardWorkspace {
   int64_t rh;         // reset before: Elem [B, H]
   int64_t un;         // reset before: [B, H]
   int64_t tanh_h;     // MUT3 Elem [B, H]
+  int64_t fresh_c;    // layer norm [B, H]
+  int64_t mean;       // batch norm [G*H]
   int64_t blas;
   int64_t blas_bytes;
   int64_t bytes;
@@ -99,6 +107,13 @@ struct FamilyBackwardWorkspace {
   int64_t dm;               // with a projection [B, H]
   int64_t m;                // with a projection Elem rows [., H]
   int64_t dp;               // with peepholes rows [., K*H]
+  int64_t dax;              // with a norm Elem rows [., G*H]: of W x before its norm
+  int64_t fresh_c;          // layer norm [B, H]
+  int64_t fresh_da;         // layer norm [B, 4H]
+  int64_t bias_terms;       // layer norm rows [., H]
+  int64_t gain_terms;       // layer norm rows [., H]
+  int64_t sums;             // batch norm [G*H]
+  int64_t weighted;         // batch norm [G*H]
   int64_t x;                // with lengths Elem rows [., I]: x without what lies beyond them
   int64_t partials;
   int64_t blas;

@@ -122,7 +122,7 @@ Status GpuDevice::linear_backward(const frnn_linear& linear) {
   return column_sums<float, float>(
       {*context_, linear.stream},
       {linear.N, linear.O, dy, floats_at(linear.workspace, work.partials),
-       optional_at(linear.db, 0), nullptr, accumulate});
+       optional_at(linear.db, 0), nullptr, accumulate, nullptr});
 }
 
 Status GpuDevice::embedding_forward(const frnn_embedding& e) {

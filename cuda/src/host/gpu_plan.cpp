@@ -96,7 +96,8 @@ bool is_family(const frnn_rnn& rnn) {
                       (rnn.y_ld != 0 && rnn.y_ld != width_of(rnn.H, rnn.P));
   const bool masked =
       rnn.zoneout_h > 0 || rnn.zoneout_c > 0 || (rnn.recurrent_dropout > 0 && training(rnn));
-  const bool other = rnn.variant != 0 || rnn.P != 0 || rnn.cell_clip > 0 || is_mut(rnn);
+  const bool other = rnn.variant != 0 || rnn.P != 0 || rnn.cell_clip > 0 || is_mut(rnn) ||
+                     rnn.norm != FRNN_NO_NORM;
   return shaped || masked || other || is_16_bit(rnn.dtype);
 }
 
@@ -108,6 +109,16 @@ FamilyReserve family_reserve(const frnn_rnn& rnn) {
   r.gates = carver.floats(units * gates_of(rnn.cell, rnn.variant));
   if (rnn.cell == FRNN_LSTM) r.c_prev = carver.floats(units);
   if (is_gru(rnn) || rnn.cell == FRNN_MUT1) r.ah_n = carver.floats(units);
+  const int64_t rows = rnn.T * rnn.B, columns = gates_of(rnn.cell, rnn.variant) * rnn.H;
+  if (rnn.norm != FRNN_NO_NORM) {
+    r.unit_ih = carver.floats(rows * columns);
+    r.scale_ih = carver.floats(rnn.norm == FRNN_LAYER_NORM ? rows : columns);
+  }
+  if (rnn.norm == FRNN_BATCH_NORM) r.count = carver.floats(1);
+  if (rnn.norm == FRNN_LAYER_NORM) {
+    r.unit_hh = carver.floats(rows * columns);
+    r.scale_hh = carver.floats(rows);
+  }
   r.bytes = carver.bytes();
   return r;
 }
@@ -132,6 +143,10 @@ FamilyForwardWorkspace family_forward_workspace(const frnn_rnn& rnn) {
     w.un = carver.floats(units);
   }
   if (rnn.cell == FRNN_MUT3) w.tanh_h = carver.take(elem * units);
+  if (rnn.norm == FRNN_LAYER_NORM) w.fresh_c = carver.floats(units);
+  if (rnn.norm == FRNN_BATCH_NORM) {
+    w.mean = carver.floats(gates_of(rnn.cell, rnn.variant) * rnn.H);
+  }
   w.blas_bytes = blas_workspace_bytes(rnn.T * gates);
   w.blas = carve_blas(&carver, w.blas_bytes);
   w.bytes = carver.bytes();
@@ -149,7 +164,9 @@ FamilyBackwardWorkspace family_backward_workspace(const frnn_rnn& rnn) {
   FamilyBackwardWorkspace w{};
   w.da = carver.take(elem * rows * columns);
   w.dah = w.da;
-  if (is_gru(rnn) || rnn.cell == FRNN_MUT1) w.dah = carver.take(elem * rows * recurrent);
+  const bool layer_norm = rnn.norm == FRNN_LAYER_NORM;
+  if (is_gru(rnn) || rnn.cell == FRNN_MUT1 || layer_norm)
+    w.dah = carver.take(elem * rows * recurrent);
   if (lengths) w.da_step = carver.take(elem * rnn.B * recurrent);
   w.dh = carver.floats(rnn.B * W);
   w.dhin = carver.floats(rnn.B * W);
@@ -170,6 +187,17 @@ FamilyBackwardWorkspace family_backward_workspace(const frnn_rnn& rnn) {
     w.m = carver.take(elem * rows * rnn.H);
   }
   if (peepholes > 0) w.dp = carver.floats(rows * peepholes);
+  if (rnn.norm != FRNN_NO_NORM) w.dax = carver.take(elem * rows * columns);
+  if (layer_norm) {
+    w.fresh_c = carver.floats(units);
+    w.fresh_da = carver.floats(4 * units);
+    w.bias_terms = carver.floats(rows * rnn.H);
+    w.gain_terms = carver.floats(rows * rnn.H);
+  }
+  if (rnn.norm == FRNN_BATCH_NORM) {
+    w.sums = carver.floats(columns);
+    w.weighted = carver.floats(columns);
+  }
   if (lengths) w.x = carver.take(elem * rows * rnn.I);
   w.partials = carver.floats(column_sum_partials(rows, columns));
   w.blas_bytes = blas_workspace_bytes(rows * columns);

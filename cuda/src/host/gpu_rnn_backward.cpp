@@ -182,13 +182,13 @@ class Backward {
     const int64_t rows = rnn_.T * rnn_.B;
     const bool accumulate = (rnn_.flags & FRNN_ACCUMULATE) != 0;
     if (rnn_.cell != FRNN_GRU) {  // both biases meet the same sum, so their gradients are the same
-      return column_sums<float, float>(queue_,
-                                       {rows, columns_, da_, partials, db_ih, db_hh, accumulate});
+      return column_sums<float, float>(
+          queue_, {rows, columns_, da_, partials, db_ih, db_hh, accumulate, nullptr});
     }
     FRNN_TRY(column_sums<float, float>(
         queue_, {rows, columns_, da_, partials, db_ih, nullptr, accumulate}));
-    return column_sums<float, float>(queue_,
-                                     {rows, columns_, dah_, partials, db_hh, nullptr, accumulate});
+    return column_sums<float, float>(
+        queue_, {rows, columns_, dah_, partials, db_hh, nullptr, accumulate, nullptr});
   }
 
   const frnn_rnn& rnn_;

@@ -1,4 +1,5 @@
-// Column sums of a matrix [rows, columns], deterministic: db[j] = or += sum over n of m[n, j].
+// Column sums of a matrix [rows, columns], deterministic: db[j] = or += sum over n of m[n, j], or
+// of m[n, j] f[n, j].
 //
 // Two kernels. The first cuts the rows into runs (column_sum_splits) and writes the partial sums of
 // each run, in fp32; the second adds the runs in order, in double. Float atomics would do it in
@@ -44,8 +45,12 @@ void partial_kernel(PartialArgs<In, Out> args) {
 
   float sum = 0.0f;
   if (column < s.columns) {
-    for (int64_t n = begin + y; n < end; n += kRowLanes)
-      sum += widen(s.matrix[n * s.columns + column]);
+    for (int64_t n = begin + y; n < end; n += kRowLanes) {
+      const float value = widen(s.matrix[n * s.columns + column]);
+      // What is zero stays so whatever it meets: rows that do not live may meet anything.
+      const bool plain = s.factor == nullptr || value == 0.0f;
+      sum += plain ? value : value * s.factor[n * s.columns + column];
+    }
   }
   lanes[y][x] = sum;
   machine::sync_block();
@@ -105,5 +110,7 @@ template Status column_sums(const Queue&, const ColumnSums<Bf16, Bf16>&);
 template Status column_sums(const Queue&, const ColumnSums<F16, F16>&);
 template Status column_sums(const Queue&, const ColumnSums<float, Bf16>&);
 template Status column_sums(const Queue&, const ColumnSums<float, F16>&);
+template Status column_sums(const Queue&, const ColumnSums<Bf16, float>&);
+template Status column_sums(const Queue&, const ColumnSums<F16, float>&);
 
 }  // namespace frnn

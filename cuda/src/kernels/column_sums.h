@@ -19,6 +19,7 @@ struct ColumnSums {
   Out* first;        // [columns] = or +=, optional
   Out* second;       // [columns] = or +=, optional: the same sums again
   bool accumulate;
+  const float* factor = nullptr;  // [rows, columns], optional: sums of matrix * factor
 };
 template <typename In, typename Out>
 Status column_sums(const Queue& queue, const ColumnSums<In, Out>& sums);
