@@ -31,7 +31,8 @@ import picocli.CommandLine.Spec;
           + " backward: whoever can write a safetensors file can check this library.",
       "spec.json: cell lstm|gru|rnn_tanh|rnn_relu, input_size, hidden_size, num_layers,"
           + " bidirectional, bias, batch_first, proj_size, gru_reset after|before, peephole,"
-          + " coupled_forget, cell_clip, dtype f64 (reference only)|f32.",
+          + " coupled_forget, cell_clip, dtype f64 (reference only)|f32|bf16|f16 (cuda and"
+          + " emulated only).",
       "Tensors as in torch.nn: input, lengths, h0, c0, weight_ih_l0, weight_hh_l0, bias_ih_l0,"
           + " bias_hh_l0, weight_hr_l0, weight_peephole_l0 and so on by layer and _reverse;"
           + " grad_output, grad_hn, grad_cn."
@@ -67,15 +68,26 @@ public final class ReplayCommand implements Callable<Integer> {
     ReplaySpec network = ReplaySpec.read(specFile);
     ReplayInput input = ReplayInput.of(network, SafetensorsReader.read(tensorFile), tensorFile);
     try (Device device = backend.open()) {
-      if (network.network().dtype() == DType.F64 && device.backend() != Backend.REFERENCE) {
-        throw new UserException(
-            specFile + ": dtype f64 is computed by the reference only: add --backend reference");
-      }
+      requireServed(network.network().dtype(), device.backend());
       Safetensors results = ReplayRun.run(device, network, input);
       SafetensorsWriter.write(outFile, results);
       report(device, results);
     }
     return 0;
+  }
+
+  private void requireServed(DType dtype, Backend backend) {
+    boolean gpu = backend == Backend.CUDA || backend == Backend.EMULATED;
+    if (dtype == DType.F64 && backend != Backend.REFERENCE) {
+      throw new UserException(
+          specFile + ": dtype f64 is computed by the reference only: add --backend reference");
+    }
+    if ((dtype == DType.BF16 || dtype == DType.F16) && !gpu) {
+      throw new UserException(
+          String.format(
+              "%s: dtype %s is computed by cuda and emulated, not by %s: add --backend cuda",
+              specFile, dtype.label(), backend.label()));
+    }
   }
 
   private void report(Device device, Safetensors results) throws IOException {

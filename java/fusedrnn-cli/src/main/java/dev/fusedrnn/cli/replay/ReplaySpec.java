@@ -120,9 +120,6 @@ public record ReplaySpec(RnnConfig network) {
       }
       Cell cell = before ? Cell.GRU_RESET_BEFORE : Cell.fromName(cellName);
       String dtype = text("dtype", "f32", List.of("f64", "f32", "bf16", "f16"));
-      if (dtype.endsWith("16")) {
-        throw bad("dtype %s is not supported yet; this version replays f64 and f32", dtype);
-      }
       RnnConfigBuilder network =
           RnnConfig.builder(cell)
               .inputSize(count("input_size", -1, 1))
