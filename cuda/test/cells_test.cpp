@@ -7,8 +7,10 @@
 
 #include "cells/gru.h"
 #include "cells/lstm.h"
+#include "cells/lstm_norm.h"
 #include "cells/lstm_variant.h"
 #include "cells/math.h"
+#include "cells/mut.h"
 #include "cells/optimizer.h"
 #include "cells/rnn.h"
 #include "testing.h"
@@ -201,6 +203,27 @@ void gru_before_slopes(Random& random) {
   FRNN_CHECK_NEAR(d2.dh_prev, at(3), kAllowed);
 }
 
+void mut_slopes(Random& random) {
+  const auto v = random.uniforms<double>(4, -2, 2);  // a_z, a_n, h_prev, dh
+  const auto step = [&](double a_z, double a_n, double h) {
+    return v[3] * mut_forward_second(a_n, sigmoid(a_z), h).h;
+  };
+  const double z = sigmoid(v[0]);
+  FRNN_CHECK_NEAR(step(v[0], v[1], v[2]), v[3] * (z * std::tanh(v[1]) + (1 - z) * v[2]), 1e-15);
+  const auto d = mut_backward_first(z, std::tanh(v[1]), v[2], v[3]);
+  FRNN_CHECK_NEAR(d.da_z, slope([&](double a) { return step(a, v[1], v[2]); }, v[0]), kAllowed);
+  FRNN_CHECK_NEAR(d.da_n, slope([&](double a) { return step(v[0], a, v[2]); }, v[1]), kAllowed);
+  FRNN_CHECK_NEAR(d.dh_prev, slope([&](double h) { return step(v[0], v[1], h); }, v[2]), kAllowed);
+}
+
+void lstm_norm_slopes(Random& random) {
+  const auto v = random.uniforms<double>(3, -2, 2);  // a_o, v, dh
+  const auto out = lstm_norm_output_backward(sigmoid(v[0]), v[1], v[2]);
+  const auto h = [&](double a_o, double at) { return v[2] * sigmoid(a_o) * std::tanh(at); };
+  FRNN_CHECK_NEAR(out.da_o, slope([&](double a) { return h(a, v[1]); }, v[0]), kAllowed);
+  FRNN_CHECK_NEAR(out.dv, slope([&](double a) { return h(v[0], a); }, v[1]), kAllowed);
+}
+
 void rnn_slopes(Random& random) {
   const double a = random.uniform(-2, 2), dh = random.uniform(-2, 2);
   FRNN_CHECK_NEAR(RnnTanh::backward(RnnTanh::forward(a), dh),
@@ -239,6 +262,8 @@ int main() {
     frnn::gru_slopes(random);
     frnn::gru_before_slopes(random);
     frnn::rnn_slopes(random);
+    frnn::mut_slopes(random);
+    frnn::lstm_norm_slopes(random);
     for (int number = 0; number < 32; ++number)
       frnn::lstm_variant_slopes(random, number);
   }
