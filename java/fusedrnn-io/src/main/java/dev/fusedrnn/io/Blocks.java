@@ -1,6 +1,7 @@
 package dev.fusedrnn.io;
 
 import dev.fusedrnn.Cell;
+import dev.fusedrnn.Norm;
 import dev.fusedrnn.RnnConfig;
 import java.util.List;
 
@@ -22,14 +23,14 @@ final class Blocks {
   }
 
   /**
-   * Refuses cells that a format does not have.
+   * Refuses cells that a format does not have, and normalisation, which none has.
    *
    * @param format its name and what it has, for the message
    * @param config the network
    * @param cells those that it has
    */
-  static void requireCell(String format, RnnConfig config, Cell... cells) {
-    if (!List.of(cells).contains(config.cell())) {
+  static void requireServed(String format, RnnConfig config, Cell... cells) {
+    if (!List.of(cells).contains(config.cell()) || config.norm() != Norm.NONE) {
       throw new FormatException(format + "; got " + config);
     }
   }

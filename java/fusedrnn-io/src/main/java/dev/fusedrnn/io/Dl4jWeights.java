@@ -160,7 +160,7 @@ public final class Dl4jWeights {
   private static void requireKnown(RnnConfig config) {
     String known =
         "DL4J has LSTM, GravesLSTM and SimpleRnn, without GRU, projection, coupled or missing gates";
-    Blocks.requireCell(known, config, Cell.LSTM, Cell.RNN_TANH, Cell.RNN_RELU);
+    Blocks.requireServed(known, config, Cell.LSTM, Cell.RNN_TANH, Cell.RNN_RELU);
     boolean allGates = config.gates() == config.cell().gates();
     if (config.projectionSize() > 0 || !allGates) {
       throw new FormatException(known + "; got " + config);

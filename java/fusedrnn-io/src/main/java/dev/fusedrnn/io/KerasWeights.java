@@ -177,7 +177,7 @@ public final class KerasWeights {
   private static void requirePlain(RnnConfig config) {
     String known =
         "Keras has LSTM, GRU and SimpleRNN, without projection, peepholes, coupled or missing gates";
-    Blocks.requireCell(
+    Blocks.requireServed(
         known, config, Cell.LSTM, Cell.GRU, Cell.GRU_RESET_BEFORE, Cell.RNN_TANH, Cell.RNN_RELU);
     boolean allGates = config.gates() == config.cell().gates();
     if (config.projectionSize() > 0 || config.peephole() || !allGates) {

@@ -178,7 +178,7 @@ public final class OnnxRnn {
   }
 
   private static void requireKnown(RnnConfig config) {
-    Blocks.requireCell(
+    Blocks.requireServed(
         "ONNX has LSTM, GRU and RNN nodes",
         config,
         Cell.LSTM,

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.fusedrnn.Cell;
 import dev.fusedrnn.Gate;
+import dev.fusedrnn.Norm;
 import dev.fusedrnn.Parameter;
 import dev.fusedrnn.RnnConfig;
 import java.io.IOException;
@@ -200,6 +201,7 @@ class OnnxRnnTest {
   @Test
   void whatOnnxCannotSayIsNotWritten() {
     cannotWrite(Networks.builder(Cell.MUT2).build(), "ONNX has LSTM, GRU and RNN nodes; got mut2");
+    cannotWrite(Networks.builder(Cell.LSTM).norm(Norm.LAYER).build(), "ONNX has LSTM, GRU and RNN");
     cannotWrite(Networks.builder(Cell.LSTM).projectionSize(2).build(), "a projection");
     cannotWrite(Networks.builder(Cell.LSTM).cellClip(3).build(), "a cell clip");
     cannotWrite(Networks.builder(Cell.GRU).layers(2).residual(true).build(), "residual");
