@@ -238,6 +238,12 @@ class CpuDevice : public Device {
   bool serves_family() const override {
     return true;
   }
+  bool serves_mut() const override {
+    return true;
+  }
+  bool serves_norms() const override {
+    return true;
+  }
   Status rnn_forward(const frnn_rnn& rnn) override {
     return launch(rnn.stream, 2, [&](const Machine& m) { cpu::rnn_forward(m, rnn); });
   }

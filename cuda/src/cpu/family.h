@@ -4,7 +4,9 @@
 #ifndef FUSEDRNN_SRC_CPU_FAMILY_H_
 #define FUSEDRNN_SRC_CPU_FAMILY_H_
 
+#include "cells/gru.h"
 #include "cells/lstm_variant.h"
+#include "cells/mut.h"
 #include "cells/philox.h"
 #include "cpu/family_layout.h"
 #include "cpu/kernels.h"
@@ -48,12 +50,12 @@ static inline LstmBlocks lstm_blocks(const frnn_rnn& rnn) {
 struct FamilyShape {
   const frnn_rnn& rnn;
   FamilyLayout l;
-  int64_t T, B, I, H, N, G;
+  int64_t T, B, I, H, N, G, R;
   int64_t x_ld, y_ld;
   bool training, reverse, batch_first;
 
   explicit FamilyShape(const frnn_rnn& r) : rnn(r), l(family_layout_of(r, kWidth)) {
-    T = r.T, B = r.B, I = r.I, H = r.H, N = l.N, G = l.G;
+    T = r.T, B = r.B, I = r.I, H = r.H, N = l.N, G = l.G, R = l.R;
     x_ld = r.x_ld != 0 ? r.x_ld : I;
     y_ld = r.y_ld != 0 ? r.y_ld : N;
     training = (r.flags & FRNN_TRAINING) != 0;

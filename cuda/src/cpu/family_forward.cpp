@@ -7,104 +7,12 @@
 // recurrent product, which recurrent dropout may have masked; it has two places, for the step that
 // reads and the step that is prepared.
 
-#include "cells/gru.h"
+#include "cpu/family_forward.h"
 #include "cells/rnn.h"
-#include "cpu/family.h"
 
 namespace frnn::cpu::FRNN_CPU_ISA {
+namespace forward {
 namespace {
-
-struct Call : FamilyShape {
-  const Family& family;
-  LstmBlocks blocks;
-  Panels w_ih, w_hr;
-  float *w_hh, *bias_x, *bias_h, *gates, *h, *hin, *c, *middle, *mask;
-  float *kept_hin, *kept_c, *kept_middle;  // null without training
-
-  explicit Call(const Family& f)
-      : FamilyShape(f.rnn),
-        family(f),
-        blocks(lstm_blocks(f.rnn)),
-        w_ih{G * H, I, nullptr},
-        w_hr{N, H, nullptr} {
-    float* work = line_start(rnn.workspace);
-    w_hh = work + l.w_hh;
-    w_ih.packed = work + l.w_ih;
-    w_hr.packed = work + l.w_hr;
-    bias_x = work + l.bias_x;
-    bias_h = work + l.bias_h;
-    gates = work + l.gates;
-    h = work + l.h;
-    hin = work + l.hin;
-    c = work + l.c;
-    middle = work + l.middle;
-    mask = work + l.mask;
-    kept_hin = kept_c = kept_middle = nullptr;
-    if (!training) return;
-    float* kept = line_start(rnn.reserve);
-    gates = kept + l.kept_gates;
-    kept_hin = kept + l.kept_hin;
-    kept_c = kept + l.kept_c;
-    kept_middle = kept + l.kept_middle;
-  }
-
-  float* hin_of(int64_t s) const { return hin + (s & 1) * B * N; }
-
-  // State h of row b goes into the recurrent product of step s.
-  void enter(int64_t s, int64_t b, int64_t unit, int64_t lanes, Vec value) const {
-    const Vec masked = value * load_first(mask + b * N + unit, lanes);
-    store_first(hin_of(s) + b * N + unit, masked, lanes);
-    if (training && s < length(b)) {
-      store_first(kept_hin + row_at(time_of(s, b), b) * N + unit, masked, lanes);
-    }
-  }
-  // A unit that zoneout drops keeps its old value; without training, the expectation.
-  Vec zoneout(const Mask& drop, double p, int64_t element, int64_t lanes, Vec old, Vec now) const {
-    if (p == 0) return now;
-    if (training) return select(dropped_lanes(drop, element, lanes), old, now);
-    return Vec(static_cast<float>(p)) * old + Vec(static_cast<float>(1.0 - p)) * now;
-  }
-};
-
-// One live row of one step and one group of units.
-struct Spot {
-  int64_t s, b;
-  int64_t t, row;
-  int64_t unit, lanes;
-};
-
-Spot spot_of(const Call& call, int64_t s, int64_t b, int64_t unit, int64_t lanes) {
-  const int64_t t = call.time_of(s, b);
-  return {s, b, t, call.row_at(t, b), unit, lanes};
-}
-
-float* gate_at(const Call& call, const Spot& at, int64_t block) {
-  return call.gates + (at.row * call.G + block) * call.H + at.unit;
-}
-Vec load_gate(const Call& call, const Spot& at, int64_t block) {
-  return load_first(gate_at(call, at, block), at.lanes);
-}
-void store_gate(const Call& call, const Spot& at, int64_t block, Vec value) {
-  store_first(gate_at(call, at, block), value, at.lanes);
-}
-// Keeps a vector of width H for backward.
-void keep(const Call& call, const Spot& at, float* kept, Vec value) {
-  if (call.training) store_first(kept + at.row * call.H + at.unit, value, at.lanes);
-}
-Vec state_at(const Call& call, const Spot& at) {
-  return load_first(call.h + at.b * call.N + at.unit, at.lanes);
-}
-
-// The new h of a spot: zoneout, state, output, and what the next step multiplies.
-void finish(const Call& call, const Spot& at, Vec now) {
-  const Vec old = state_at(call, at);
-  const int64_t element = (at.t * call.B + at.b) * call.N + at.unit;
-  const Vec h =
-      call.zoneout(call.family.zoneout_h, call.rnn.zoneout_h, element, at.lanes, old, now);
-  store_first(call.h + at.b * call.N + at.unit, h, at.lanes);
-  store_first(floats_at(call.rnn.y) + at.row * call.y_ld + at.unit, h, at.lanes);
-  call.enter(at.s + 1, at.b, at.unit, at.lanes, h);
-}
 
 template <int64_t kCell>
 struct Apply;  // the recurrent sums of one spot, kWidth floats for each gate, into the cell
@@ -164,22 +72,48 @@ struct Apply<FRNN_GRU> {
   }
 };
 
-struct ApplyBeforeFirst {
+// Cells that reset before the product: r and r * h from the recurrent sum of r, and z from `a_z`.
+void reset(const Call& call, const Spot& at, Vec sum_r, Vec a_z) {
+  const Vec entered = load_first(call.hin_of(at.s) + at.b * call.N + at.unit, at.lanes);
+  const GruBeforeFirst<Vec> out =
+      gru_before_forward_first<Vec>(load_gate(call, at, 0) + sum_r, a_z, entered);
+  store_gate(call, at, 0, out.r);
+  store_gate(call, at, 1, out.z);
+  store_first(call.middle + at.b * call.H + at.unit, out.rh, at.lanes);
+  keep(call, at, call.kept_middle, out.rh);
+}
+
+struct ApplyReset {  // both gates from the product with h
   static void run(const Call& call, const Spot& at, const float* sums) {
-    const Vec entered = load_first(call.hin_of(at.s) + at.b * call.N + at.unit, at.lanes);
-    const GruBeforeFirst<Vec> out = gru_before_forward_first<Vec>(
-        load_gate(call, at, 0) + load(sums), load_gate(call, at, 1) + load(sums + kWidth), entered);
-    store_gate(call, at, 0, out.r);
-    store_gate(call, at, 1, out.z);
-    store_first(call.middle + at.b * call.H + at.unit, out.rh, at.lanes);
-    keep(call, at, call.kept_middle, out.rh);
+    reset(call, at, load(sums), load_gate(call, at, 1) + load(sums + kWidth));
   }
 };
 
-struct ApplyBeforeSecond {
+struct ApplyResetAlone {  // the preactivation of z is complete
   static void run(const Call& call, const Spot& at, const float* sums) {
-    const GruBeforeSecond<Vec> out = gru_before_forward_second<Vec>(
-        load_gate(call, at, 2) + load(sums), load_gate(call, at, 1), state_at(call, at));
+    reset(call, at, load(sums), load_gate(call, at, 1));
+  }
+};
+
+struct AddToUpdate {  // completes the preactivation of z
+  static void run(const Call& call, const Spot& at, const float* sums) {
+    store_gate(call, at, 1, load_gate(call, at, 1) + load(sums));
+  }
+};
+
+struct ApplyCandidate {  // n and the new h
+  static void run(const Call& call, const Spot& at, const float* sums) {
+    const int64_t cell = call.rnn.cell;
+    Vec a_n = load_gate(call, at, 2);
+    if (cell == FRNN_MUT1) {
+      a_n = tanh(a_n);
+      keep(call, at, call.kept_inner, a_n);
+    }
+    a_n += load(sums);
+    const Vec z = load_gate(call, at, 1), h_prev = state_at(call, at);
+    const GruBeforeSecond<Vec> out = cell == FRNN_GRU_RESET_BEFORE
+                                         ? gru_before_forward_second<Vec>(a_n, z, h_prev)
+                                         : mut_forward_second<Vec>(a_n, z, h_prev);
     store_gate(call, at, 2, out.n);
     finish(call, at, out.h);
   }
@@ -210,27 +144,56 @@ void pack_gates(const Call& call, float* panel, int64_t group, int64_t first, in
   }
 }
 
-void pack_weights(const Worker& worker, const Call& call) {
-  const bool before = call.rnn.cell == FRNN_GRU_RESET_BEFORE, gru = call.rnn.cell == FRNN_GRU;
-  const Range mine = split(call.l.groups, worker.count, worker.index);
-  for (int64_t group = mine.first; group < mine.last; ++group) {
-    float* panel = call.w_hh + group * call.G * kWidth * call.N;
-    pack_gates(call, panel, group, 0, before ? 2 : call.G);
-    if (before) pack_gates(call, panel + 2 * kWidth * call.N, group, 2, 3);
-    for (int64_t j = 0; j < call.G * kWidth; ++j) {
-      const int64_t unit = group * kWidth + j % kWidth;
-      const bool apart = gru && j >= 2 * kWidth && unit < call.H && call.rnn.b_hh != 0;
-      call.bias_h[group * call.G * kWidth + j] =
-          apart ? floats_at(call.rnn.b_hh)[2 * call.H + unit] : 0.0f;
-    }
+// How many gates lie beside each other in the first panel of a group, whose others have one gate
+// each: panels are multiplied with different vectors, or at different times.
+int64_t first_panel(const Call& call) {
+  switch (call.rnn.cell) {
+    case FRNN_GRU_RESET_BEFORE:
+    case FRNN_MUT2:
+      return 2;
+    case FRNN_MUT1:
+    case FRNN_MUT3:
+      return 1;
+    default:
+      return call.R;
+  }
+}
+
+// The recurrent bias of a row of w_hh that is added to the recurrent sum, not to the input's part:
+// that of n where n does more than add the two. -1: none.
+int64_t apart_gate(const Call& call) {
+  return call.rnn.cell == FRNN_GRU ? 2 : call.rnn.cell == FRNN_MUT1 ? 1 : -1;
+}
+
+void pack_biases(const Worker& worker, const Call& call) {
+  const int64_t H = call.H, apart = apart_gate(call);
+  const float* b_ih = call.rnn.b_ih == 0 ? nullptr : floats_at(call.rnn.b_ih);
+  const float* b_hh = call.rnn.b_hh == 0 ? nullptr : floats_at(call.rnn.b_hh);
+  const Range packed = split(call.l.groups * call.R * kWidth, worker.count, worker.index);
+  for (int64_t i = packed.first; i < packed.last; ++i) {
+    const int64_t gate = i / kWidth % call.R, unit = i / (call.R * kWidth) * kWidth + i % kWidth;
+    const bool there = b_hh != nullptr && gate == apart && unit < H;
+    call.bias_h[i] = there ? b_hh[gate * H + unit] : 0.0f;
   }
   const Range rows = split(call.w_ih.groups() * kWidth, worker.count, worker.index);
   for (int64_t i = rows.first; i < rows.last; ++i) {
-    const bool apart = gru && i >= 2 * call.H, there = i < call.G * call.H;
-    const float x = there && call.rnn.b_ih != 0 ? floats_at(call.rnn.b_ih)[i] : 0.0f;
-    const float h = there && call.rnn.b_hh != 0 && !apart ? floats_at(call.rnn.b_hh)[i] : 0.0f;
-    call.bias_x[i] = x + h;
+    const bool there = i < call.G * H;
+    const bool recurrent = i < call.R * H && i / H != apart;  // MUT1: r is block 0 of both
+    const float x = there && b_ih != nullptr ? b_ih[i] : 0.0f;
+    call.bias_x[i] = x + (there && recurrent && b_hh != nullptr ? b_hh[i] : 0.0f);
   }
+}
+
+void pack_weights(const Worker& worker, const Call& call) {
+  const Range mine = split(call.l.groups, worker.count, worker.index);
+  for (int64_t group = mine.first; group < mine.last; ++group) {
+    float* panel = call.w_hh + group * call.R * kWidth * call.N;
+    int64_t first = 0, last = first_panel(call);
+    for (; first < call.R; first = last, last = first + 1) {
+      pack_gates(call, panel + first * kWidth * call.N, group, first, last);
+    }
+  }
+  pack_biases(worker, call);
   pack_panels(worker, call.w_ih, floats_at(call.rnn.w_ih), call.I, 1);
   if (call.rnn.P > 0) pack_panels(worker, call.w_hr, floats_at(call.rnn.w_hr), call.H, 1);
 }
@@ -264,9 +227,10 @@ void start(const Worker& worker, const Call& call) {
       copy_row(floats_at(call.rnn.y) + row * call.y_ld, nullptr, call.N);
       if (!call.training) continue;
       copy_row(call.kept_hin + row * call.N, nullptr, call.N);
-      if (call.rnn.P > 0 || call.rnn.cell == FRNN_GRU_RESET_BEFORE) {
+      if (call.rnn.P > 0 || resets_before(call.rnn.cell)) {
         copy_row(call.kept_middle + row * call.H, nullptr, call.H);
       }
+      if (call.rnn.cell == FRNN_MUT3) copy_row(call.kept_inner + row * call.H, nullptr, call.H);
     }
   }
 }
@@ -277,22 +241,21 @@ void input_product(const Worker& worker, const Call& call) {
   const Range tiles = split(call.w_ih.count(), worker.count, worker.index);
   const int64_t GH = call.G * call.H;
   multiply_panels(call.w_ih, tiles, {0, call.l.rows}, 0, call.I, floats_at(call.rnn.x), call.x_ld,
-                  call.bias_x, [&](int64_t row, int64_t column, int64_t columns, Vec sum) {
+                  call.rnn.norm == FRNN_NO_NORM ? call.bias_x : nullptr,
+                  [&](int64_t row, int64_t column, int64_t columns, Vec sum) {
                     store_first(call.gates + row * GH + column, sum, columns);
                   });
   worker.sync();
 }
 
-// The recurrent product of gates that lie `offset` groups of lanes into a group's panels, into
-// Cell.
+// The recurrent product of kVectors gates of w_hh from block `gate` on, into Cell.
 template <typename Cell, int kVectors>
-void product_step(const Call& call, const Part& part, int64_t s, const float* a, int64_t offset) {
+void product_step(const Call& call, const Part& part, int64_t s, const float* a, int64_t gate) {
   const Range groups = part.share(call.l.groups);
   for (int64_t group = groups.first; group < groups.last; ++group) {
-    const int64_t unit = group * kWidth, first = group * call.G * kWidth + offset * kWidth;
-    const float* panel = call.w_hh + (group * call.G + offset) * kWidth * call.N;
-    multiply_rows<kVectors>(part.rows, call.N, a, call.N, panel, call.bias_h + first,
-                            [&](int64_t b, const float* sums) {
+    const int64_t unit = group * kWidth, first = (group * call.R + gate) * kWidth;
+    multiply_rows<kVectors>(part.rows, call.N, a, call.N, call.w_hh + first * call.N,
+                            call.bias_h + first, [&](int64_t b, const float* sums) {
                               if (s >= call.length(b)) return;
                               Cell::run(call, spot_of(call, s, b, unit, call.H - unit), sums);
                             });
@@ -302,13 +265,26 @@ void product_step(const Call& call, const Part& part, int64_t s, const float* a,
 template <int64_t kCell>
 void step(const Worker& worker, const Call& call, const Part& part, int64_t s) {
   const float* hin = call.hin_of(s);
-  if constexpr (kCell == FRNN_GRU_RESET_BEFORE) {
-    product_step<ApplyBeforeFirst, 2>(call, part, s, hin, 0);
+  if constexpr (kCell == FRNN_GRU_RESET_BEFORE || kCell == FRNN_MUT2) {
+    product_step<ApplyReset, 2>(call, part, s, hin, 0);
     part.meet(worker);
-    product_step<ApplyBeforeSecond, 1>(call, part, s, call.middle, 2);
+    product_step<ApplyCandidate, 1>(call, part, s, call.middle, 2);
+  } else if constexpr (kCell == FRNN_MUT1) {
+    product_step<ApplyResetAlone, 1>(call, part, s, hin, 0);
+    part.meet(worker);
+    product_step<ApplyCandidate, 1>(call, part, s, call.middle, 1);
+  } else if constexpr (kCell == FRNN_MUT3) {
+    product_step<AddToUpdate, 1>(call, part, s, call.inner_of(s), 1);
+    product_step<ApplyResetAlone, 1>(call, part, s, hin, 0);
+    part.meet(worker);
+    product_step<ApplyCandidate, 1>(call, part, s, call.middle, 2);
   } else if constexpr (kCell == FRNN_GRU) {
     product_step<Apply<kCell>, 3>(call, part, s, hin, 0);
   } else if constexpr (kCell == FRNN_LSTM) {
+    if (call.rnn.norm == FRNN_LAYER_NORM) {
+      layer_norm_step(worker, call, part, s);
+      return part.meet(worker);
+    }
     if (call.G == 1) product_step<Apply<kCell>, 1>(call, part, s, hin, 0);
     if (call.G == 2) product_step<Apply<kCell>, 2>(call, part, s, hin, 0);
     if (call.G == 3) product_step<Apply<kCell>, 3>(call, part, s, hin, 0);
@@ -332,7 +308,8 @@ void run(const Worker& worker, const Call& call) {
   start(worker, call);
   worker.sync();
   input_product(worker, call);
-  const Part part = part_of(worker, call.B, call.l.groups * kWidth * call.G * call.N * 4);
+  if (call.rnn.norm != FRNN_NO_NORM) normalise_inputs(worker, call);
+  const Part part = part_of(worker, call.B, call.l.groups * kWidth * call.R * call.N * 4);
   int64_t steps = 0;
   for (int64_t b = 0; b < call.B; ++b)
     steps = call.length(b) > steps ? call.length(b) : steps;
@@ -353,9 +330,11 @@ void run(const Worker& worker, const Call& call) {
 }
 
 }  // namespace
+}  // namespace forward
 
 // Called by every member of a team. When it returns, all results are there.
 void family_forward(const Worker& worker, const Family& family) {
+  using namespace forward;
   const Call call(family);
   switch (family.rnn.cell) {
     case FRNN_LSTM:
@@ -366,8 +345,14 @@ void family_forward(const Worker& worker, const Family& family) {
       return run<FRNN_GRU_RESET_BEFORE>(worker, call);
     case FRNN_RNN_TANH:
       return run<FRNN_RNN_TANH>(worker, call);
-    default:
+    case FRNN_RNN_RELU:
       return run<FRNN_RNN_RELU>(worker, call);
+    case FRNN_MUT1:
+      return run<FRNN_MUT1>(worker, call);
+    case FRNN_MUT2:
+      return run<FRNN_MUT2>(worker, call);
+    default:
+      return run<FRNN_MUT3>(worker, call);
   }
 }
 
