@@ -38,7 +38,7 @@ class BackendTest {
 
   static Stream<Arguments> cells() {
     return Backends.all().stream()
-        .flatMap(backend -> Backends.cells(backend).map(cell -> Arguments.of(backend, cell)));
+        .flatMap(backend -> Arrays.stream(Cell.values()).map(cell -> Arguments.of(backend, cell)));
   }
 
   private static void assertSame(Map<String, float[]> expected, Map<String, float[]> actual) {
@@ -277,7 +277,7 @@ class BackendTest {
           pool.invokeAll(
               IntStream.range(0, 8)
                   .<Callable<Boolean>>mapToObj(
-                      k -> () -> sameOnItsOwnStream(device, Cell.values()[k % 5], k))
+                      k -> () -> sameOnItsOwnStream(device, Cell.values()[k], k))
                   .toList());
       for (Future<Boolean> each : same) {
         assertTrue(each.get());

@@ -1,9 +1,7 @@
 package dev.fusedrnn;
 
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
-import java.util.stream.Stream;
 
 /** The backends that tests run on: all that need no GPU, and cuda where there is one. */
 final class Backends {
@@ -22,13 +20,6 @@ final class Backends {
     List<Backend> backends = new ArrayList<>(List.of(Backend.CPU, Backend.EMULATED));
     backends.addAll(cuda());
     return backends;
-  }
-
-  /** The cells that a backend serves: the reference all, the others those of torch and Cho. */
-  static Stream<Cell> cells(Backend backend) {
-    return backend == Backend.REFERENCE
-        ? Stream.of(Cell.values())
-        : EnumSet.range(Cell.LSTM, Cell.RNN_RELU).stream();
   }
 
   private static List<Backend> cuda() {
