@@ -34,10 +34,6 @@ public final class CheckSuite {
     {129, 3, 31, 33}
   };
 
-  /** The cells that every backend serves. */
-  static final List<Cell> CELLS =
-      List.of(Cell.LSTM, Cell.GRU, Cell.GRU_RESET_BEFORE, Cell.RNN_TANH, Cell.RNN_RELU);
-
   private CheckSuite() {}
 
   /**

@@ -27,7 +27,7 @@ final class FamilyChecks {
   static List<CheckCase> quick(SplittableRandom seeds) {
     FamilyChecks checks = new FamilyChecks(seeds);
     checks.variants();
-    for (Cell cell : CheckSuite.CELLS) {
+    for (Cell cell : Cell.values()) {
       checks.shapes(cell);
       checks.masks(cell);
     }
@@ -124,7 +124,8 @@ final class FamilyChecks {
 
   /** One network whose every setting is drawn. */
   private void drawn(int k) {
-    Cell cell = CheckSuite.CELLS.get(k % CheckSuite.CELLS.size());
+    Cell[] cells = Cell.values();
+    Cell cell = cells[k % cells.length];
     int[] s = {
       seeds.nextInt(1, 12), seeds.nextInt(1, 20), seeds.nextInt(1, 70), seeds.nextInt(2, 70)
     };

@@ -1,6 +1,7 @@
 package dev.fusedrnn.testkit;
 
 import dev.fusedrnn.Cell;
+import dev.fusedrnn.Parameter;
 import dev.fusedrnn.RnnConfig;
 import java.util.Arrays;
 import java.util.Map;
@@ -18,6 +19,10 @@ abstract class PlainLayer {
   final int hidden;
   final int width;
   final int gateRows;
+
+  /** Rows of the recurrent weights: as gateRows, but of two gates only for MUT1. */
+  final int recurrentGateRows;
+
   final String suffix;
 
   private final Map<String, float[]> data;
@@ -41,7 +46,7 @@ abstract class PlainLayer {
 
   final float[] hIn;
 
-  /** Gradients of both products [T*B, G*H]; zero in rows that are not live. */
+  /** Gradients of both products [T*B, gate rows]; zero in rows that are not live. */
   final float[] dIh;
 
   final float[] dHh;
@@ -64,12 +69,13 @@ abstract class PlainLayer {
     hidden = Math.toIntExact(config.hiddenSize());
     width = Math.toIntExact(config.stateSize());
     gateRows = Math.toIntExact(config.gateRows());
+    recurrentGateRows = Math.toIntExact(config.shape(Parameter.WEIGHT_HH, layer)[0]);
     this.x = x;
     h = h0;
     wIh = parameter("weight_ih");
     wHh = parameter("weight_hh");
     bIh = data.getOrDefault("bias_ih" + suffix, new float[gateRows]);
-    bHh = data.getOrDefault("bias_hh" + suffix, new float[gateRows]);
+    bHh = data.getOrDefault("bias_hh" + suffix, new float[recurrentGateRows]);
     int stream = layer * 2 + direction;
     recurrentDropout = net.mask(stream, 1, config.recurrentDropout());
     zoneoutHidden = net.mask(stream, 2, config.zoneoutHidden());
@@ -78,7 +84,7 @@ abstract class PlainLayer {
     hBefore = new float[rows * width];
     hIn = new float[rows * width];
     dIh = new float[rows * gateRows];
-    dHh = new float[rows * gateRows];
+    dHh = new float[rows * recurrentGateRows];
     dx = new float[rows * input];
     dh = new float[batch * width];
   }
@@ -88,7 +94,8 @@ abstract class PlainLayer {
     return switch (cell) {
       case LSTM -> new PlainLstm(net, layer, direction, x, h0, c0);
       case GRU, GRU_RESET_BEFORE -> new PlainGru(net, layer, direction, x, h0);
-      default -> new PlainElman(net, layer, direction, x, h0);
+      case MUT1, MUT2, MUT3 -> new PlainMut(net, layer, direction, x, h0);
+      case RNN_TANH, RNN_RELU -> new PlainElman(net, layer, direction, x, h0);
     };
   }
 
@@ -175,7 +182,8 @@ abstract class PlainLayer {
     float[] entering = new float[width];
     stepBack(n, b, dNew, direct, entering);
     for (int k = 0; k < width; k++) {
-      float sum = order.dot(entering[k], dHh, n * gateRows, 1, wHh, k, width, recurrentRows());
+      float sum =
+          order.dot(entering[k], dHh, n * recurrentGateRows, 1, wHh, k, width, recurrentRows());
       dh[b * width + k] = direct[k] + sum * recurrentDropout.factor(b * width + k);
     }
   }
@@ -206,16 +214,19 @@ abstract class PlainLayer {
         int e = g * input + k;
         dwIh[e] = order.dot(dwIh[e], dIh, g, gateRows, x, k, input, rows);
       }
+    }
+    int all = recurrentGateRows;
+    for (int g = 0; g < all; g++) {
       for (int k = 0; k < width; k++) {
         int e = g * width + k;
-        dwHh[e] = order.dot(dwHh[e], dHh, g, gateRows, recurrentOperand(g), k, width, rows);
+        dwHh[e] = order.dot(dwHh[e], dHh, g, all, recurrentOperand(g), k, width, rows);
       }
     }
     out.put("dweight_ih" + suffix, dwIh);
     out.put("dweight_hh" + suffix, dwHh);
     if (config.bias()) {
-      out.put("dbias_ih" + suffix, columnSums("bias_ih", dIh));
-      out.put("dbias_hh" + suffix, columnSums("bias_hh", dHh));
+      out.put("dbias_ih" + suffix, columnSums("bias_ih", dIh, gateRows));
+      out.put("dbias_hh" + suffix, columnSums("bias_hh", dHh, recurrentGateRows));
     }
   }
 
@@ -225,11 +236,11 @@ abstract class PlainLayer {
     return start == null ? new float[count] : Arrays.copyOf(start, count);
   }
 
-  private float[] columnSums(String name, float[] rows) {
-    float[] sums = gradient(name, gateRows);
+  private float[] columnSums(String name, float[] rows, int columns) {
+    float[] sums = gradient(name, columns);
     float[] one = {1};
-    for (int g = 0; g < gateRows; g++) {
-      sums[g] = order.dot(sums[g], rows, g, gateRows, one, 0, 0, steps * batch);
+    for (int g = 0; g < columns; g++) {
+      sums[g] = order.dot(sums[g], rows, g, columns, one, 0, 0, steps * batch);
     }
     return sums;
   }
