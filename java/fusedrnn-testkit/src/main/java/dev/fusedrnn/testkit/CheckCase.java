@@ -1,5 +1,6 @@
 package dev.fusedrnn.testkit;
 
+import dev.fusedrnn.Backend;
 import dev.fusedrnn.Device;
 
 /** One thing that a backend computes, compared with the oracle. */
@@ -8,6 +9,16 @@ public interface CheckCase {
    * @return what is computed, unique in a suite
    */
   String name();
+
+  /**
+   * Whether a backend is meant to compute this; cases that it is not meant to are left out.
+   *
+   * @param backend which
+   * @return true for most cases
+   */
+  default boolean servedBy(Backend backend) {
+    return true;
+  }
 
   /**
    * Computes and compares.

@@ -1,6 +1,7 @@
 package dev.fusedrnn.testkit;
 
 import dev.fusedrnn.Cell;
+import dev.fusedrnn.DType;
 import dev.fusedrnn.Gate;
 import dev.fusedrnn.RnnConfigBuilder;
 import dev.fusedrnn.testkit.RnnCase.Part;
@@ -20,6 +21,8 @@ final class FamilyChecks {
   private final SplittableRandom seeds;
   private final List<CheckCase> cases = new ArrayList<>();
 
+  private DType dtype = DType.F32;
+
   private FamilyChecks(SplittableRandom seeds) {
     this.seeds = seeds;
   }
@@ -32,6 +35,13 @@ final class FamilyChecks {
       checks.masks(cell);
     }
     checks.together();
+    for (DType dtype : List.of(DType.BF16, DType.F16)) {
+      checks.dtype = dtype;
+      for (Cell cell : Cell.values()) {
+        checks.add(cell, "layers 2, reverse too", b -> b.layers(2).bidirectional(true), 5, 0, 3);
+      }
+      checks.together();
+    }
     return checks.cases;
   }
 
@@ -60,7 +70,8 @@ final class FamilyChecks {
     cases.add(
         new NetCheck(
             new NetCase(
-                name, cell, s[0], s[1], s[2], s[3], settings, lengths, parts, seeds.nextLong())));
+                name, cell, s[0], s[1], s[2], s[3], settings, lengths, parts, seeds.nextLong()),
+            dtype));
   }
 
   private void variants() {

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 
 /**
  * Device memory for one test call. Outputs start as NaN, so that an element which nobody writes is
@@ -18,21 +19,31 @@ public final class GuardedBuffers implements AutoCloseable {
   /** Elements of guard on each side: they keep a tensor at the alignment of an allocation. */
   private static final int GUARD = 64;
 
-  private static final float SENTINEL = -12345.5f;
+  /** A number that every type holds. */
+  private static final float SENTINEL = -1536;
 
   private final Device device;
-  private final DType dtype;
+  private final Function<String, DType> typeOf;
   private final List<DeviceBuffer> arenas = new ArrayList<>();
+  private final Map<String, DeviceBuffer> arenaOf = new LinkedHashMap<>();
   private final Map<String, DeviceBuffer> tensors = new LinkedHashMap<>();
   private final Map<String, float[]> inputs = new LinkedHashMap<>();
 
   /**
    * @param device where
-   * @param dtype element type of every tensor, F32 or F64
+   * @param dtype element type of every tensor
    */
   public GuardedBuffers(Device device, DType dtype) {
+    this(device, name -> dtype);
+  }
+
+  /**
+   * @param device where
+   * @param typeOf element type by the name of a tensor
+   */
+  GuardedBuffers(Device device, Function<String, DType> typeOf) {
     this.device = device;
-    this.dtype = dtype;
+    this.typeOf = typeOf;
   }
 
   /**
@@ -60,8 +71,9 @@ public final class GuardedBuffers implements AutoCloseable {
     float[] guarded = new float[values.length + 2 * GUARD];
     Arrays.fill(guarded, SENTINEL);
     System.arraycopy(values, 0, guarded, GUARD, values.length);
-    DeviceBuffer arena = device.allocate(dtype, guarded.length);
+    DeviceBuffer arena = device.allocate(typeOf.apply(name), guarded.length);
     arenas.add(arena);
+    arenaOf.put(name, arena);
     arena.write(guarded);
     long[] sizes = Arrays.stream(shape).asLongStream().toArray();
     DeviceBuffer tensor = arena.slice(GUARD, values.length).view(sizes);
@@ -103,7 +115,8 @@ public final class GuardedBuffers implements AutoCloseable {
    * @return memory whose content is NaN
    */
   public DeviceBuffer scratch(String name, long bytes) {
-    int elements = Math.toIntExact((bytes + dtype.bytes() - 1) / dtype.bytes());
+    int size = typeOf.apply(name).bytes();
+    int elements = Math.toIntExact((bytes + size - 1) / size);
     return output(name, elements);
   }
 
@@ -127,10 +140,8 @@ public final class GuardedBuffers implements AutoCloseable {
    * @throws AssertionError naming the first tensor that is not as it was left
    */
   public void requireIntact() {
-    int k = 0;
     for (Map.Entry<String, DeviceBuffer> e : tensors.entrySet()) {
-      DeviceBuffer arena = arenaOf(k++);
-      double[] all = arena.readDoubles();
+      double[] all = arenaOf.get(e.getKey()).readDoubles();
       int count = all.length - 2 * GUARD;
       for (int g = 0; g < GUARD; g++) {
         if (all[g] != SENTINEL || all[GUARD + count + g] != SENTINEL) {
@@ -145,11 +156,6 @@ public final class GuardedBuffers implements AutoCloseable {
         }
       }
     }
-  }
-
-  /** The k-th arena that holds a tensor: those of integers are passed over. */
-  private DeviceBuffer arenaOf(int k) {
-    return arenas.stream().filter(a -> a.dtype() == dtype).skip(k).findFirst().orElseThrow();
   }
 
   @Override

@@ -130,6 +130,17 @@ public record NetCase(
    *     gradient is added to
    */
   public Map<String, float[]> data() {
+    return data(Storage.F32);
+  }
+
+  /** The same, rounded to what a type can hold, so that every precision starts from it. */
+  Map<String, float[]> data(Storage storage) {
+    Map<String, float[]> data = draw();
+    data.values().forEach(storage::round);
+    return data;
+  }
+
+  private Map<String, float[]> draw() {
     SplittableRandom random = new SplittableRandom(seed);
     Map<String, float[]> data = new LinkedHashMap<>();
     Map<String, int[]> shapes = shapes();

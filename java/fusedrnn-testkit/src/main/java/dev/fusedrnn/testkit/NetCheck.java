@@ -1,5 +1,6 @@
 package dev.fusedrnn.testkit;
 
+import dev.fusedrnn.Backend;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
 import java.util.ArrayList;
@@ -10,19 +11,25 @@ import java.util.Map;
  * A recurrent network, forward and backward: every output and every gradient.
  *
  * @param sizes what to run
+ * @param dtype F32, BF16 or F16
  */
-public record NetCheck(NetCase sizes) implements CheckCase {
+public record NetCheck(NetCase sizes, DType dtype) implements CheckCase {
   @Override
   public String name() {
-    return sizes.name();
+    return sizes.name() + (dtype == DType.F32 ? "" : " " + dtype.label());
+  }
+
+  @Override
+  public boolean servedBy(Backend backend) {
+    return dtype == DType.F32 || backend == Backend.CUDA || backend == Backend.EMULATED;
   }
 
   @Override
   public CheckResult run(Device device, Device oracle) {
-    Map<String, float[]> data = sizes.data();
-    Map<String, double[]> got = NetRun.of(device, DType.F32, sizes, data);
+    Map<String, float[]> data = sizes.data(Storage.of(dtype));
+    Map<String, double[]> got = NetRun.of(device, dtype, sizes, data);
     Findings findings = new Findings(name(), sizes.seed());
-    compare(oracle, sizes, data, got).forEach(findings::add);
+    compare(oracle, sizes, dtype, data, got).forEach(findings::add);
     return findings.result();
   }
 
@@ -31,20 +38,26 @@ public record NetCheck(NetCase sizes) implements CheckCase {
    *
    * @param oracle a device of the reference backend
    * @param sizes what was run
-   * @param data inputs as {@link NetCase#data()} has them
-   * @param got fp32 results by name: outputs and gradients, as many as there are
+   * @param dtype what it was run in: F32, BF16 or F16
+   * @param data inputs as {@link NetCase#data()} has them; for 16-bit types, numbers of that type
+   * @param got results by name: outputs and gradients, as many as there are
    * @return one comparison for each of them
    */
   public static List<Comparison> compare(
-      Device oracle, NetCase sizes, Map<String, float[]> data, Map<String, double[]> got) {
+      Device oracle,
+      NetCase sizes,
+      DType dtype,
+      Map<String, float[]> data,
+      Map<String, double[]> got) {
+    Storage storage = Storage.of(dtype);
     Map<String, double[]> expected = NetRun.of(oracle, DType.F64, sizes, data);
-    Map<String, float[]> up = PlainNet.run(sizes, data, SummationOrder.ASCENDING);
-    Map<String, float[]> down = PlainNet.run(sizes, data, SummationOrder.DESCENDING);
+    Map<String, float[]> up = PlainNet.run(sizes, data, SummationOrder.ASCENDING, storage);
+    Map<String, float[]> down = PlainNet.run(sizes, data, SummationOrder.DESCENDING, storage);
     List<Comparison> comparisons = new ArrayList<>();
     got.forEach(
         (tensor, values) -> {
           double[] exact = expected.get(tensor);
-          double allowed = Tolerance.allowed(exact, up.get(tensor), down.get(tensor));
+          double allowed = Tolerance.allowed(storage, exact, up.get(tensor), down.get(tensor));
           comparisons.add(Comparison.of(tensor, sizes.shape(tensor), exact, values, allowed));
         });
     return comparisons;

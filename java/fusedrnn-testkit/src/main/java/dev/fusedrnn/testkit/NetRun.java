@@ -12,11 +12,15 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** Runs a {@link NetCase} forward and backward on a device, through the public API. */
 public final class NetRun {
+  /** What 16-bit networks keep in F32. */
+  private static final Set<String> CELL_STATE = Set.of("c0", "cT", "dc0", "dcT");
+
   private final NetCase sizes;
   private final RnnConfig config;
   private final GuardedBuffers buffers;
@@ -35,7 +39,7 @@ public final class NetRun {
    * Runs a case, for training.
    *
    * @param device where
-   * @param dtype F32, or F64 on the reference
+   * @param dtype F32; F64 on the reference; BF16 or F16 on cuda and emulated
    * @param sizes the case
    * @param data as {@link NetCase#data()} has it
    * @return every output and gradient by name
@@ -43,8 +47,11 @@ public final class NetRun {
    */
   public static Map<String, double[]> of(
       Device device, DType dtype, NetCase sizes, Map<String, float[]> data) {
-    try (GuardedBuffers buffers = new GuardedBuffers(device, dtype)) {
-      return new NetRun(sizes, sizes.config(dtype), buffers, data).run(device);
+    RnnConfig config = sizes.config(dtype);
+    try (GuardedBuffers buffers =
+        new GuardedBuffers(
+            device, name -> CELL_STATE.contains(name) ? config.stateDtype() : config.dtype())) {
+      return new NetRun(sizes, config, buffers, data).run(device);
     }
   }
 

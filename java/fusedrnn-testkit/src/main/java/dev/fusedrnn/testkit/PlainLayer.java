@@ -13,6 +13,7 @@ import java.util.Map;
 abstract class PlainLayer {
   final RnnConfig config;
   final SummationOrder order;
+  private final Storage storage;
   final int steps;
   final int batch;
   final int input;
@@ -59,6 +60,7 @@ abstract class PlainLayer {
   PlainLayer(PlainNet net, int layer, int direction, float[] x, float[] h0) {
     config = net.config;
     order = net.order;
+    storage = net.storage;
     steps = net.sizes.steps();
     batch = net.sizes.batch();
     live = net.sizes.liveSteps();
@@ -143,12 +145,13 @@ abstract class PlainLayer {
         int n = row(b, s);
         for (int j = 0; j < width; j++) {
           hBefore[n * width + j] = h[b * width + j];
-          hIn[n * width + j] = h[b * width + j] * recurrentDropout.factor(b * width + j);
+          float masked = h[b * width + j] * recurrentDropout.factor(b * width + j);
+          hIn[n * width + j] = storage.round(masked);
         }
         float[] next = step(n, b);
         for (int j = 0; j < width; j++) {
           boolean keeps = zoneoutHidden.chooses(n * width + j);
-          y[n * width + j] = keeps ? h[b * width + j] : next[j];
+          y[n * width + j] = keeps ? h[b * width + j] : storage.round(next[j]);
         }
         System.arraycopy(y, n * width, h, b * width, width);
       }
@@ -181,10 +184,19 @@ abstract class PlainLayer {
     }
     float[] entering = new float[width];
     stepBack(n, b, dNew, direct, entering);
+    roundRow(dIh, n, gateRows);
+    roundRow(dHh, n, recurrentGateRows);
     for (int k = 0; k < width; k++) {
       float sum =
           order.dot(entering[k], dHh, n * recurrentGateRows, 1, wHh, k, width, recurrentRows());
       dh[b * width + k] = direct[k] + sum * recurrentDropout.factor(b * width + k);
+    }
+  }
+
+  /** Gradients of preactivations are operands of products, so they are stored as these are. */
+  private void roundRow(float[] rows, int n, int columns) {
+    for (int k = n * columns; k < (n + 1) * columns; k++) {
+      rows[k] = storage.round(rows[k]);
     }
   }
 

@@ -18,6 +18,7 @@ final class PlainNet {
   final RnnConfig config;
   final Map<String, float[]> data;
   final SummationOrder order;
+  final Storage storage;
 
   private final int rows;
   private final int width;
@@ -25,7 +26,9 @@ final class PlainNet {
   private final List<PlainLayer> layers = new ArrayList<>();
   private final Map<String, float[]> out = new LinkedHashMap<>();
 
-  private PlainNet(NetCase sizes, Map<String, float[]> data, SummationOrder order) {
+  private PlainNet(
+      NetCase sizes, Map<String, float[]> data, SummationOrder order, Storage storage) {
+    this.storage = storage;
     this.sizes = sizes;
     this.config = sizes.config(DType.F32);
     this.data = data;
@@ -41,12 +44,20 @@ final class PlainNet {
    * @param sizes the case
    * @param data its inputs; absent ones are zero
    * @param order how sums are taken
+   * @param storage what sequences, states and gradients are kept in
    * @return by the names of {@link NetCase}
    */
-  static Map<String, float[]> run(NetCase sizes, Map<String, float[]> data, SummationOrder order) {
-    PlainNet net = new PlainNet(sizes, data, order);
+  static Map<String, float[]> run(
+      NetCase sizes, Map<String, float[]> data, SummationOrder order, Storage storage) {
+    PlainNet net = new PlainNet(sizes, data, order, storage);
     net.forward();
     net.backward();
+    net.out.forEach(
+        (name, values) -> {
+          if (!name.equals("cT") && !name.equals("dc0")) {
+            storage.round(values);
+          }
+        });
     return net.out;
   }
 
@@ -85,7 +96,7 @@ final class PlainNet {
         add(joined, in);
       }
       dropOut(joined, k);
-      in = joined;
+      in = storage.round(joined);
     }
     out.put("y", fileOrder(in, directions * width));
     out.put("hT", hT);
@@ -117,7 +128,7 @@ final class PlainNet {
         float[] dc = layer.cellState();
         System.arraycopy(dc, 0, dc0, entry * dc.length, dc.length);
       }
-      dOut = dIn;
+      dOut = storage.round(dIn);
     }
     out.put("dx", fileOrder(dOut, sizes.input()));
     out.put("dh0", dh0);

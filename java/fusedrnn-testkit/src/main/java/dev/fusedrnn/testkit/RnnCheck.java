@@ -1,5 +1,6 @@
 package dev.fusedrnn.testkit;
 
+import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,7 +19,7 @@ public record RnnCheck(RnnCase sizes) implements CheckCase {
 
   @Override
   public CheckResult run(Device device, Device oracle) {
-    return new NetCheck(sizes.net()).run(device, oracle);
+    return new NetCheck(sizes.net(), DType.F32).run(device, oracle);
   }
 
   /**
@@ -35,7 +36,8 @@ public record RnnCheck(RnnCase sizes) implements CheckCase {
       Device oracle, RnnCase sizes, Map<String, float[]> data, Map<String, double[]> got) {
     Map<String, double[]> renamed = new LinkedHashMap<>();
     got.forEach((name, values) -> renamed.put(RnnCase.netName(name), values));
-    return NetCheck.compare(oracle, sizes.net(), RnnCase.netNames(data), renamed).stream()
+    return NetCheck.compare(oracle, sizes.net(), DType.F32, RnnCase.netNames(data), renamed)
+        .stream()
         .map(c -> new Comparison(RnnCase.headerName(c.tensor()), c.error(), c.allowed(), c.worst()))
         .toList();
   }

@@ -2,8 +2,9 @@ package dev.fusedrnn.testkit;
 
 /**
  * How far a computed tensor may be from the double-precision oracle. There is no epsilon to choose:
- * the same thing is computed in plain fp32 loops, twice, with sums taken upwards and downwards, and
- * the tensor may be {@link #FACTOR} times as far from the oracle as the worse of those two.
+ * the same thing is computed in plain fp32 loops, twice, with sums taken upwards and downwards (for
+ * 16-bit types, stored in that type where a layer is), and the tensor may be {@link #FACTOR} times
+ * as far from the oracle as the worse of those two.
  */
 public final class Tolerance {
   /**
@@ -14,27 +15,28 @@ public final class Tolerance {
    */
   public static final double FACTOR = 8;
 
-  /**
-   * Half a unit in the last place of a float, relative. A plain result may hit the oracle exactly
-   * by luck; then its error is taken as one rounding of the tensor's largest element.
-   */
+  /** Half a unit in the last place of a float, relative. */
   public static final double ROUNDING = 0x1p-24;
 
   private Tolerance() {}
 
   /**
-   * The error that plain fp32 arithmetic makes of a tensor.
+   * The error that plain fp32 arithmetic makes of a tensor. A plain result may hit the oracle
+   * exactly by luck; the error is at least one rounding of the tensor's largest element.
    *
    * @param oracle the exact values
    * @param plains the same tensor from plain fp32 loops, at least once
-   * @return the worst absolute error over elements that are finite in the oracle, at least one
-   *     rounding of the largest of them
+   * @return the worst absolute error over elements that are finite in the oracle
    */
   public static double plainError(double[] oracle, float[]... plains) {
+    return plainError(Storage.F32, oracle, plains);
+  }
+
+  static double plainError(Storage storage, double[] oracle, float[]... plains) {
     double worst = 0;
     for (int k = 0; k < oracle.length; k++) {
       if (Double.isFinite(oracle[k])) {
-        worst = Math.max(worst, ROUNDING * Math.abs(oracle[k]));
+        worst = Math.max(worst, storage.rounding() * Math.abs(oracle[k]));
         for (float[] plain : plains) {
           double error = Math.abs(plain[k] - oracle[k]);
           worst = Double.isFinite(error) ? Math.max(worst, error) : worst;
@@ -52,6 +54,10 @@ public final class Tolerance {
    * @return {@link #FACTOR} times {@link #plainError}
    */
   public static double allowed(double[] oracle, float[]... plains) {
-    return FACTOR * plainError(oracle, plains);
+    return allowed(Storage.F32, oracle, plains);
+  }
+
+  static double allowed(Storage storage, double[] oracle, float[]... plains) {
+    return FACTOR * plainError(storage, oracle, plains);
   }
 }

@@ -62,7 +62,7 @@ class ComparisonTest {
   void plainErrorIsTheWorseOfTheDrawsAndAtLeastOneRounding() {
     double[] oracle = {1, 4, NAN};
     float[] exact = {1, 4, 0};
-    assertEquals(4 * Tolerance.ROUNDING, Tolerance.plainError(oracle, exact));
+    assertEquals(4 * 0x1p-24, Tolerance.plainError(oracle, exact));
     assertEquals(0.5, Tolerance.plainError(oracle, exact, new float[] {1.25f, 3.5f, 7}));
     assertEquals(4, Tolerance.allowed(oracle, new float[] {1, 3.5f, 0}));
   }

@@ -38,7 +38,7 @@ class PlainNetTest {
     try (Device oracle = Device.open(Backend.REFERENCE)) {
       Map<String, double[]> expected = NetRun.of(oracle, DType.F64, sizes, data);
       for (SummationOrder order : SummationOrder.values()) {
-        Map<String, float[]> got = PlainNet.run(sizes, data, order);
+        Map<String, float[]> got = PlainNet.run(sizes, data, order, Storage.F32);
         expected.forEach((name, exact) -> requireClose(name, exact, got.get(name)));
       }
     }

@@ -71,6 +71,7 @@ public final class CheckCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     try (Device device = backend.open();
         Device oracle = Device.open(Backend.REFERENCE)) {
+      cases.removeIf(c -> !c.servedBy(device.backend()));
       List<CheckResult> results = new ArrayList<>();
       printHeader(out, device);
       for (CheckCase c : cases) {

@@ -30,7 +30,8 @@ final class SelfTest {
     try (Device device = Device.open(backend);
         Device oracle = Device.open(Backend.REFERENCE)) {
       long end = System.nanoTime() + nanos;
-      List<CheckCase> cases = CheckSuite.quick(SEED);
+      List<CheckCase> cases =
+          CheckSuite.quick(SEED).stream().filter(c -> c.servedBy(backend)).toList();
       // A stride that visits every kind of cell before it visits any twice.
       int stride = 13;
       for (int k = 0; k < cases.size() && System.nanoTime() < end; k++) {
