@@ -49,6 +49,12 @@ void tile(const Tile& t) {
   }
   const float* a = t.a;
   const float* b = t.b;
+  // C is needed at the end, and comes from L3 or memory.
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+    __builtin_prefetch(t.c + i * t.c_row, 1);
+    __builtin_prefetch(t.c + i * t.c_row + kWidth, 1);
+  }
   for (int64_t p = 0; p < t.k; ++p, a += kRows, b += kPanel) {
     Floats bv[kPanelVectors];
 #pragma GCC unroll 4

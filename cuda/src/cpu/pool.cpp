@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -98,15 +99,27 @@ void Worker::sync() const {
 
 // Memory for the products of a team of `count`.
 class Pool::Scratch {
+  static constexpr size_t kHugePage = 2 << 20;
+
  public:
   explicit Scratch(int count) : count_(count) {
     const size_t floats = static_cast<size_t>(kSharedFloats + count * kOwnFloats);
-    memory_.reset(static_cast<float*>(std::aligned_alloc(4096, floats * sizeof(float))));
+    const size_t bytes = (floats * sizeof(float) + kHugePage - 1) / kHugePage * kHugePage;
+    memory_.reset(static_cast<float*>(std::aligned_alloc(kHugePage, bytes)));
     if (!memory_) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+    madvise(memory_.get(), bytes, MADV_HUGEPAGE);  // packed blocks are walked in long strides
+#endif
   }
-  int count() const { return count_; }
-  float* shared() const { return memory_.get(); }
-  float* own(int index) const { return memory_.get() + kSharedFloats + index * kOwnFloats; }
+  int count() const {
+    return count_;
+  }
+  float* shared() const {
+    return memory_.get();
+  }
+  float* own(int index) const {
+    return memory_.get() + kSharedFloats + index * kOwnFloats;
+  }
 
  private:
   struct Free {
