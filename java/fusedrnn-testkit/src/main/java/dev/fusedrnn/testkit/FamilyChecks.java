@@ -3,6 +3,7 @@ package dev.fusedrnn.testkit;
 import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Gate;
+import dev.fusedrnn.Norm;
 import dev.fusedrnn.RnnConfigBuilder;
 import dev.fusedrnn.testkit.RnnCase.Part;
 import java.util.ArrayList;
@@ -35,6 +36,7 @@ final class FamilyChecks {
       checks.masks(cell);
     }
     checks.together();
+    checks.norms();
     for (DType dtype : List.of(DType.BF16, DType.F16)) {
       checks.dtype = dtype;
       for (Cell cell : Cell.values()) {
@@ -98,6 +100,20 @@ final class FamilyChecks {
     add(cell, "layers 2, dropout 0.4", b -> b.layers(2).dropout(0.4));
     add(cell, "recurrent dropout 0.3", b -> b.recurrentDropout(0.3));
     add(cell, "zoneout h 0.2", b -> b.zoneoutHidden(0.2));
+  }
+
+  private void norms() {
+    add(Cell.LSTM, "layer norm", b -> b.norm(Norm.LAYER));
+    UnaryOperator<RnnConfigBuilder> layered =
+        b -> b.norm(Norm.LAYER).layers(2).bidirectional(true).recurrentDropout(0.2).cellClip(1);
+    add(Cell.LSTM, "layer norm, layers 2, reverse too", layered, 5, 0, 3);
+    for (Cell cell : Cell.values()) {
+      add(cell, "batch norm", b -> b.norm(Norm.BATCH), 4, 0, 5);
+    }
+    add(
+        Cell.LSTM,
+        "batch norm, layers 2, reverse too, peephole",
+        b -> b.norm(Norm.BATCH).layers(2).bidirectional(true).peephole(true));
   }
 
   private void together() {

@@ -6,6 +6,7 @@ import dev.fusedrnn.Parameter;
 import dev.fusedrnn.RnnConfig;
 import dev.fusedrnn.RnnConfigBuilder;
 import dev.fusedrnn.testkit.RnnCase.Part;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -99,7 +100,9 @@ public record NetCase(
     }
     for (int layer = 0; layer < config.layers(); layer++) {
       for (int direction = 0; direction < config.directions(); direction++) {
-        for (Parameter parameter : config.parameters()) {
+        List<Parameter> present = new ArrayList<>(config.parameters());
+        present.addAll(config.statistics());
+        for (Parameter parameter : present) {
           int[] sizes =
               Arrays.stream(config.shape(parameter, layer)).mapToInt(Math::toIntExact).toArray();
           shapes.put(parameter.torchName(layer, direction), sizes);
@@ -148,8 +151,7 @@ public record NetCase(
     shapes.forEach(
         (name, shape) -> {
           if (name.contains("_l")) {
-            double limit = 1 / Math.sqrt(hidden);
-            data.put(name, Draws.uniform(random, count(shape), limit));
+            data.put(name, parameter(name, count(shape), random));
           }
         });
     boolean cellState = cell.hasCellState();
@@ -171,12 +173,24 @@ public record NetCase(
     if (parts.contains(Part.ACCUMULATE)) {
       shapes.forEach(
           (name, shape) -> {
-            if (name.contains("_l")) {
+            if (name.contains("_l") && !name.startsWith("running_")) {
               normal(data, "start_d" + name, shape, random);
             }
           });
     }
     return data;
+  }
+
+  /** As torch.nn; gains and variances lie around 1. */
+  private float[] parameter(String name, int count, SplittableRandom random) {
+    float[] values = Draws.uniform(random, count, 1 / Math.sqrt(hidden));
+    boolean gain = name.startsWith("norm_") && !name.contains("bias");
+    if (gain || name.startsWith("running_var")) {
+      for (int k = 0; k < count; k++) {
+        values[k] = 1 + values[k] / 2;
+      }
+    }
+    return values;
   }
 
   private static void normal(

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 
 /** Runs a {@link NetCase} forward and backward on a device, through the public API. */
 public final class NetRun {
-  /** What 16-bit networks keep in F32. */
+  /** Cell states and their gradients. */
   private static final Set<String> CELL_STATE = Set.of("c0", "cT", "dc0", "dcT");
 
   private final NetCase sizes;
@@ -26,6 +26,11 @@ public final class NetRun {
   private final GuardedBuffers buffers;
   private final Map<String, float[]> data;
   private final List<String> results = new ArrayList<>();
+
+  /** Whether 16-bit networks keep a tensor in F32. */
+  static boolean keptInF32(String name) {
+    return CELL_STATE.contains(name) || name.startsWith("running_");
+  }
 
   private NetRun(
       NetCase sizes, RnnConfig config, GuardedBuffers buffers, Map<String, float[]> data) {
@@ -50,7 +55,7 @@ public final class NetRun {
     RnnConfig config = sizes.config(dtype);
     try (GuardedBuffers buffers =
         new GuardedBuffers(
-            device, name -> CELL_STATE.contains(name) ? config.stateDtype() : config.dtype())) {
+            device, name -> keptInF32(name) ? config.stateDtype() : config.dtype())) {
       return new NetRun(sizes, config, buffers, data).run(device);
     }
   }
@@ -110,6 +115,13 @@ public final class NetRun {
           String name = parameter.torchName(layer, direction);
           input(name, buffer -> call.parameter(parameter, k, d, buffer));
           result("d" + name, buffer -> call.gradient(parameter, k, d, buffer));
+        }
+        for (Parameter statistic : config.statistics()) {
+          String name = statistic.torchName(layer, direction);
+          float[] start = data.getOrDefault(name, new float[0]);
+          call.parameter(
+              statistic, layer, direction, buffers.inOut(name, start, sizes.shape(name)));
+          results.add(name);
         }
       }
     }

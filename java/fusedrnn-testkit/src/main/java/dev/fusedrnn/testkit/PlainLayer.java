@@ -5,6 +5,7 @@ import dev.fusedrnn.Parameter;
 import dev.fusedrnn.RnnConfig;
 import java.util.Arrays;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /**
  * One layer in one direction in plain float loops: rows one after another, steps within. Rows n = t
@@ -31,7 +32,7 @@ abstract class PlainLayer {
   private final boolean reverse;
   private final float[] x;
   private final float[] wIh;
-  private final float[] bIh;
+  private final PlainInput inputPart;
   final float[] wHh;
   final float[] bHh;
   private final PlainMask recurrentDropout;
@@ -55,6 +56,9 @@ abstract class PlainLayer {
   /** Gradients of x, and of the initial state. */
   final float[] dx;
 
+  /** Gradient of W x alone. */
+  private float[] dProduct = {};
+
   final float[] dh;
 
   PlainLayer(PlainNet net, int layer, int direction, float[] x, float[] h0) {
@@ -76,7 +80,6 @@ abstract class PlainLayer {
     h = h0;
     wIh = parameter("weight_ih");
     wHh = parameter("weight_hh");
-    bIh = data.getOrDefault("bias_ih" + suffix, new float[gateRows]);
     bHh = data.getOrDefault("bias_hh" + suffix, new float[recurrentGateRows]);
     int stream = layer * 2 + direction;
     recurrentDropout = net.mask(stream, 1, config.recurrentDropout());
@@ -89,6 +92,12 @@ abstract class PlainLayer {
     dHh = new float[rows * recurrentGateRows];
     dx = new float[rows * input];
     dh = new float[batch * width];
+    float[] bias = data.getOrDefault("bias_ih" + suffix, new float[gateRows]);
+    inputPart = new PlainInput(this, liveRows(), x, wIh, bias);
+  }
+
+  private int[] liveRows() {
+    return IntStream.range(0, steps * batch).filter(n -> n / batch < live[n % batch]).toArray();
   }
 
   static PlainLayer of(PlainNet net, int layer, int direction, float[] x, float[] h0, float[] c0) {
@@ -124,6 +133,16 @@ abstract class PlainLayer {
    * @param entering += what goes to the h that entered the recurrent product, beside dHh
    */
   abstract void stepBack(int n, int b, float[] dNew, float[] direct, float[] entering);
+
+  /** From dHh of row n, the gradient of the recurrent product itself [T*B, gate rows]. */
+  float[] recurrentGradient(int n) {
+    return dHh;
+  }
+
+  /** As above, of all rows. */
+  float[] recurrentGradients() {
+    return dHh;
+  }
 
   /** Gate rows whose recurrent product is with h itself. */
   int recurrentRows() {
@@ -166,9 +185,10 @@ abstract class PlainLayer {
         backward(row(b, s), b, dy);
       }
     }
+    dProduct = inputPart.backward(dIh);
     for (int n = 0; n < steps * batch; n++) {
       for (int k = 0; k < input; k++) {
-        dx[n * input + k] = order.dot(0, dIh, n * gateRows, 1, wIh, k, input, gateRows);
+        dx[n * input + k] = order.dot(0, dProduct, n * gateRows, 1, wIh, k, input, gateRows);
       }
     }
   }
@@ -186,9 +206,10 @@ abstract class PlainLayer {
     stepBack(n, b, dNew, direct, entering);
     roundRow(dIh, n, gateRows);
     roundRow(dHh, n, recurrentGateRows);
+    float[] dU = recurrentGradient(n);
     for (int k = 0; k < width; k++) {
       float sum =
-          order.dot(entering[k], dHh, n * recurrentGateRows, 1, wHh, k, width, recurrentRows());
+          order.dot(entering[k], dU, n * recurrentGateRows, 1, wHh, k, width, recurrentRows());
       dh[b * width + k] = direct[k] + sum * recurrentDropout.factor(b * width + k);
     }
   }
@@ -201,7 +222,7 @@ abstract class PlainLayer {
   }
 
   final float inputProduct(int n, int g) {
-    return order.dot(bIh[g], wIh, g * input, 1, x, n * input, 1, input);
+    return inputPart.at(n, g);
   }
 
   final float recurrentProduct(int n, int g) {
@@ -224,18 +245,20 @@ abstract class PlainLayer {
     for (int g = 0; g < gateRows; g++) {
       for (int k = 0; k < input; k++) {
         int e = g * input + k;
-        dwIh[e] = order.dot(dwIh[e], dIh, g, gateRows, x, k, input, rows);
+        dwIh[e] = order.dot(dwIh[e], dProduct, g, gateRows, x, k, input, rows);
       }
     }
     int all = recurrentGateRows;
+    float[] dU = recurrentGradients();
     for (int g = 0; g < all; g++) {
       for (int k = 0; k < width; k++) {
         int e = g * width + k;
-        dwHh[e] = order.dot(dwHh[e], dHh, g, all, recurrentOperand(g), k, width, rows);
+        dwHh[e] = order.dot(dwHh[e], dU, g, all, recurrentOperand(g), k, width, rows);
       }
     }
     out.put("dweight_ih" + suffix, dwIh);
     out.put("dweight_hh" + suffix, dwHh);
+    inputPart.results(dIh, out);
     if (config.bias()) {
       out.put("dbias_ih" + suffix, columnSums("bias_ih", dIh, gateRows));
       out.put("dbias_hh" + suffix, columnSums("bias_hh", dHh, recurrentGateRows));
@@ -248,7 +271,16 @@ abstract class PlainLayer {
     return start == null ? new float[count] : Arrays.copyOf(start, count);
   }
 
-  private float[] columnSums(String name, float[] rows, int columns) {
+  /** Sums over rows of a times b, column by column, on what the gradient of {@code name} has. */
+  final float[] products(String name, float[] a, float[] b, int columns) {
+    float[] sums = gradient(name, columns);
+    for (int g = 0; g < columns; g++) {
+      sums[g] = order.dot(sums[g], a, g, columns, b, g, columns, steps * batch);
+    }
+    return sums;
+  }
+
+  final float[] columnSums(String name, float[] rows, int columns) {
     float[] sums = gradient(name, columns);
     float[] one = {1};
     for (int g = 0; g < columns; g++) {

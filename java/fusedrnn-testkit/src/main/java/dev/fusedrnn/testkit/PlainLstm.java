@@ -1,7 +1,9 @@
 package dev.fusedrnn.testkit;
 
 import dev.fusedrnn.Gate;
+import dev.fusedrnn.Norm;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The LSTM family. Gates i f g o less those that the variant computes otherwise: coupled i = 1 - f,
@@ -31,6 +33,11 @@ final class PlainLstm extends PlainLayer {
   private final float[] cClipped;
   private final float[] inner;
 
+  /** The tanh that o multiplies [T*B, H]. */
+  private final float[] seen;
+
+  private final @Nullable PlainLstmNorms norms;
+
   /** Gradient of the projected h [T*B, W]. */
   private final float[] dProjected;
 
@@ -57,7 +64,9 @@ final class PlainLstm extends PlainLayer {
     cNew = new float[rows * hidden];
     cClipped = new float[rows * hidden];
     inner = new float[rows * hidden];
+    seen = new float[rows * hidden];
     dProjected = new float[rows * width];
+    norms = config.norm() == Norm.LAYER ? new PlainLstmNorms(this) : null;
   }
 
   @Override
@@ -72,7 +81,8 @@ final class PlainLstm extends PlainLayer {
 
   private float product(int n, int block, int j) {
     int g = block * hidden + j;
-    return inputProduct(n, g) + recurrentProduct(n, g);
+    float recurrent = norms == null ? recurrentProduct(n, g) : norms.recurrent(n, g);
+    return inputProduct(n, g) + recurrent;
   }
 
   private float gate(int n, int block, int peephole, int j, float seen) {
@@ -90,6 +100,9 @@ final class PlainLstm extends PlainLayer {
 
   @Override
   float[] step(int n, int b) {
+    if (norms != null) {
+      norms.normalizeRecurrent(n);
+    }
     for (int j = 0; j < hidden; j++) {
       int e = n * hidden + j;
       int a = n * 4 * hidden + j;
@@ -101,12 +114,19 @@ final class PlainLstm extends PlainLayer {
       cNew[e] = f * before + i * g;
       cClipped[e] = clip(cNew[e]);
       float o = gate(n, blockO, peepO, j, cClipped[e]);
-      inner[e] = o * tanh(cClipped[e]);
       act[a] = i;
       act[a + hidden] = f;
       act[a + 2 * hidden] = g;
       act[a + 3 * hidden] = o;
       c[b * hidden + j] = zoneoutCell.chooses(e) ? before : cClipped[e];
+    }
+    if (norms != null) {
+      norms.normalizeCell(n, cClipped);
+    }
+    for (int j = 0; j < hidden; j++) {
+      int e = n * hidden + j;
+      seen[e] = tanh(norms == null ? cClipped[e] : norms.cell(n, j));
+      inner[e] = act[n * 4 * hidden + 3 * hidden + j] * seen[e];
     }
     float[] next = new float[width];
     for (int p = 0; p < width; p++) {
@@ -121,14 +141,22 @@ final class PlainLstm extends PlainLayer {
   @Override
   void stepBack(int n, int b, float[] dNew, float[] direct, float[] entering) {
     System.arraycopy(dNew, 0, dProjected, n * width, width);
+    float[] dInner = new float[hidden];
+    float[] dSeen = new float[hidden];
     for (int j = 0; j < hidden; j++) {
-      float dInner =
+      int e = n * hidden + j;
+      dInner[j] =
           project.length == 0 ? dNew[j] : order.dot(0, dNew, 0, 1, project, j, hidden, width);
-      unit(n, b, j, dInner);
+      float o = act[n * 4 * hidden + 3 * hidden + j];
+      dSeen[j] = dInner[j] * o * (1 - seen[e] * seen[e]);
+    }
+    float[] dFromH = norms == null ? dSeen : norms.cellGradient(n, dSeen);
+    for (int j = 0; j < hidden; j++) {
+      unit(n, b, j, dInner[j], dFromH[j]);
     }
   }
 
-  private void unit(int n, int b, int j, float dInner) {
+  private void unit(int n, int b, int j, float dInner, float dFromH) {
     int e = n * hidden + j;
     int a = n * 4 * hidden + j;
     float i = act[a];
@@ -137,11 +165,10 @@ final class PlainLstm extends PlainLayer {
     float o = act[a + 3 * hidden];
     float dc = c[b * hidden + j];
     boolean keeps = zoneoutCell.chooses(e);
-    float tc = tanh(cClipped[e]);
-    float dO = dInner * tc * o * (1 - o);
-    float dClipped = (keeps ? 0 : dc) + dInner * o * (1 - tc * tc);
+    float dO = dInner * seen[e] * o * (1 - o);
+    float dClipped = (keeps ? 0 : dc) + dFromH;
     dClipped += peepO < 0 ? 0 : dO * peep[peepO * hidden + j];
-    float dCell = cClipped[e] == cNew[e] && !atLimit(e) ? dClipped : 0;
+    float dCell = atLimit(e) ? 0 : dClipped;
     float dF = dCell * (config.coupledForget() ? cBefore[e] - g : cBefore[e]) * f * (1 - f);
     float dI = dCell * g * i * (1 - i);
     store(n, blockI, j, dI);
@@ -166,8 +193,21 @@ final class PlainLstm extends PlainLayer {
   }
 
   @Override
+  float[] recurrentGradient(int n) {
+    return norms == null ? dHh : norms.recurrentGradient(n);
+  }
+
+  @Override
+  float[] recurrentGradients() {
+    return norms == null ? dHh : norms.recurrentGradients();
+  }
+
+  @Override
   void gradients(Map<String, float[]> out) {
     super.gradients(out);
+    if (norms != null) {
+      norms.gradients(out);
+    }
     int rows = steps * batch;
     if (project.length > 0) {
       float[] d = gradient("weight_hr", project.length);

@@ -54,7 +54,7 @@ final class PlainNet {
     net.backward();
     net.out.forEach(
         (name, values) -> {
-          if (!name.equals("cT") && !name.equals("dc0")) {
+          if (!NetRun.keptInF32(name)) {
             storage.round(values);
           }
         });

@@ -18,8 +18,8 @@ import org.junit.jupiter.params.provider.MethodSource;
  * float loops agree with the double oracle, with which they share no code, to what fp32 can hold.
  */
 class PlainNetTest {
-  /** Some fifty roundings of 6e-8 that add up. */
-  private static final double RELATIVE = 3e-6;
+  /** Some hundred roundings of 6e-8 that add up, and a norm that divides by a small deviation. */
+  private static final double RELATIVE = 2e-5;
 
   static Stream<NetCase> cases() {
     return Stream.concat(CheckSuite.quick(42).stream(), CheckSuite.full(42).stream().skip(200))
