@@ -21,7 +21,7 @@ final class CharLmOptions {
       names = "--cell",
       paramLabel = "NAME",
       defaultValue = "lstm",
-      description = "lstm, gru, gru_reset_before, rnn or rnn_relu. Default: lstm")
+      description = "lstm, gru, gru_reset_before, rnn, rnn_relu, mut1, mut2 or mut3. Default: lstm")
   private String cell;
 
   @Option(
@@ -150,7 +150,7 @@ final class CharLmOptions {
     try {
       return Cell.fromName(cell);
     } catch (IllegalArgumentException e) {
-      throw bad("--cell", "lstm, gru, gru_reset_before, rnn or rnn_relu", cell);
+      throw bad("--cell", "lstm, gru, gru_reset_before, rnn, rnn_relu, mut1, mut2 or mut3", cell);
     }
   }
 

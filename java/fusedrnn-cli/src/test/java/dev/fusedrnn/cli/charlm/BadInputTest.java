@@ -96,7 +96,7 @@ class BadInputTest {
     "--clip, NaN, at least 0",
     "--decay, 2, 0 to 1",
     "--valid-fraction, 1, 0 to below 1",
-    "--cell, transformer, 'lstm, gru, gru_reset_before, rnn or rnn_relu'",
+    "--cell, transformer, 'lstm, gru, gru_reset_before, rnn, rnn_relu, mut1, mut2 or mut3'",
     "--optimizer, lion, 'adam, adagrad or sgd'",
     "--embedding, zero, a number from 1 up or one-hot",
     "--embedding, 0, a number from 1 up or one-hot",

@@ -94,6 +94,8 @@ class TrainCharLmTest {
         "--cell gru_reset_before",
         "--cell rnn",
         "--cell rnn_relu",
+        "--cell mut1",
+        "--layers 2 --dropout 0.2",
         "--optimizer sgd",
         "--optimizer adagrad",
         "--layers 3",
