@@ -23,6 +23,9 @@ constexpr int kTileRows = kRegisters == 32 ? 14 : 6;
 constexpr int kPanel = kPanelVectors * kWidth;
 constexpr int64_t kBlockK = 256;             // a panel of B takes 32 KiB of L1
 constexpr int64_t kBlockM = 24 * kTileRows;  // a block of A takes 344 KiB of L2
+// A matrix that is packed along its rows is read this many rows at a time, for all panels, so that
+// its cache lines and pages are used up while they are there.
+constexpr int64_t kPackRows = 16;
 constexpr int64_t kSlab = kSharedFloats / kBlockK / kPanel * kPanel;
 static_assert(kBlockK * kBlockM <= kOwnFloats, "a packed block of A must fit its memory");
 
@@ -138,10 +141,15 @@ void multiply_block(const Gemm& g, const Slab& slab, Range rows, Range panels,
                     const float* packed_b, float* packed_a) {
   const int64_t count = rows.last - rows.first;
   const int64_t tiles = (count + kTileRows - 1) / kTileRows;
-  for (int64_t i = 0; i < tiles; ++i) {
-    const Range r = split(count, tiles, i);
-    pack_panel(packed_a + r.first * slab.k, r.size(), r.size(), slab.k,
-               g.a + (rows.first + r.first) * g.a_row + slab.p * g.a_column, g.a_row, g.a_column);
+  const int64_t turn = g.a_row == 1 ? kPackRows : slab.k;
+  for (int64_t p = 0; p < slab.k; p += turn) {
+    const int64_t k = slab.k - p < turn ? slab.k - p : turn;
+    for (int64_t i = 0; i < tiles; ++i) {
+      const Range r = split(count, tiles, i);
+      const float* a = g.a + (rows.first + r.first) * g.a_row + (slab.p + p) * g.a_column;
+      pack_panel(packed_a + r.first * slab.k + p * r.size(), r.size(), r.size(), k, a, g.a_row,
+                 g.a_column);
+    }
   }
   Tile t;
   t.k = slab.k;
@@ -165,11 +173,15 @@ void multiply_block(const Gemm& g, const Slab& slab, Range rows, Range panels,
 void multiply_slab(const Worker& worker, const Gemm& g, const Slab& slab) {
   const int64_t panels = (slab.columns + kPanel - 1) / kPanel;
   const Range mine = split(panels, worker.count, worker.index);
-  for (int64_t j = mine.first; j < mine.last; ++j) {
-    const int64_t lanes = slab.columns - j * kPanel < kPanel ? slab.columns - j * kPanel : kPanel;
-    pack_panel(worker.shared + j * kPanel * slab.k, kPanel, lanes, slab.k,
-               g.b + (slab.column + j * kPanel) * g.b_column + slab.p * g.b_row, g.b_column,
-               g.b_row);
+  const int64_t turn = g.b_column == 1 ? kPackRows : slab.k;
+  for (int64_t p = 0; p < slab.k; p += turn) {
+    const int64_t k = slab.k - p < turn ? slab.k - p : turn;
+    for (int64_t j = mine.first; j < mine.last; ++j) {
+      const int64_t lanes = slab.columns - j * kPanel < kPanel ? slab.columns - j * kPanel : kPanel;
+      const float* b = g.b + (slab.column + j * kPanel) * g.b_column + (slab.p + p) * g.b_row;
+      pack_panel(worker.shared + j * kPanel * slab.k + p * kPanel, kPanel, lanes, k, b, g.b_column,
+                 g.b_row);
+    }
   }
   worker.sync();
   const Share share = share_of(worker, g.M, panels);

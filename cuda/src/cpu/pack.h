@@ -41,10 +41,11 @@ static inline void pack_across(float* packed, int64_t step, int64_t rows, int64_
   for (int64_t p = 0; p < k; p += kWidth) {
     const int64_t columns = k - p < kWidth ? k - p : kWidth;
     Floats block[kWidth];
-    if (rows == kWidth && columns == kWidth) {
+    if (columns == kWidth) {  // rows that are not there repeat the last one, and are not stored
 #pragma GCC unroll 16
-      for (int i = 0; i < kWidth; ++i)
-        block[i] = load(source + i * stride + p).v;
+      for (int i = 0; i < kWidth; ++i) {
+        block[i] = load(source + (i < rows ? i : rows - 1) * stride + p).v;
+      }
     } else {
       for (int i = 0; i < kWidth; ++i) {
         block[i] = i < rows ? load_first(source + i * stride + p, columns).v : Floats{};
