@@ -437,7 +437,7 @@ void check_mask_add(bool batch_first, double p, bool add) {
 void check_family() {
   const auto device = open_device(1);
   const bool narrow = device->serves_16_bit();
-  const int64_t cells = device->serves_mut() ? FRNN_MUT3 + 1 : FRNN_MUT1;
+  const int64_t cells = FRNN_MUT3 + 1;
   const auto seed_of = [](int64_t cell, uint64_t k) {
     return 1000 * static_cast<uint64_t>(cell) + k;
   };
@@ -451,13 +451,13 @@ void check_family() {
     for (uint64_t k = 1; k <= 30; ++k)
       check_rows_alone(cell, 5000 + k);
   }
-  for (int64_t cell = FRNN_LSTM; device->serves_norms() && cell < cells; ++cell) {
+  for (int64_t cell = FRNN_LSTM; cell < cells; ++cell) {
     for (uint64_t k = 1; k <= 25; ++k) {
       check_problem(cell, seed_of(cell, k), FRNN_F32, FRNN_BATCH_NORM);
       if (narrow && k < 6) check_problem(cell, seed_of(cell, k), FRNN_BF16, FRNN_BATCH_NORM);
     }
   }
-  for (uint64_t k = 1; device->serves_norms() && k <= 60; ++k) {
+  for (uint64_t k = 1; k <= 60; ++k) {
     check_problem(FRNN_LSTM, k, FRNN_F32, FRNN_LAYER_NORM);
     check_rows_alone(FRNN_LSTM, 5000 + k, FRNN_LAYER_NORM);
     if (narrow && k < 10) check_problem(FRNN_LSTM, k, FRNN_F16, FRNN_LAYER_NORM);

@@ -235,14 +235,8 @@ class CpuDevice : public Device {
     return Status::success();
   }
 
-  bool serves_family() const override {
-    return true;
-  }
-  bool serves_mut() const override {
-    return true;
-  }
-  bool serves_norms() const override {
-    return true;
+  bool serves_16_bit() const override {
+    return false;
   }
   Status rnn_forward(const frnn_rnn& rnn) override {
     return launch(rnn.stream, 2, [&](const Machine& m) { cpu::rnn_forward(m, rnn); });

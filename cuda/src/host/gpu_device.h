@@ -41,9 +41,6 @@ class GpuDevice final : public Device {
 
   Status rnn_forward(const frnn_rnn& rnn) override;
   Status rnn_backward(const frnn_rnn& rnn) override;
-  bool serves_family() const override { return true; }
-  bool serves_mut() const override { return true; }
-  bool serves_norms() const override { return true; }
   bool serves_16_bit() const override { return true; }
   Status mask_add(const MaskAdd& what) override;
   Status clip_by_global_norm(const frnn_clip& clip) override;

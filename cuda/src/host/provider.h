@@ -61,15 +61,8 @@ class Device {
 
   virtual Status rnn_forward(const frnn_rnn& rnn) = 0;
   virtual Status rnn_backward(const frnn_rnn& rnn) = 0;
-  // Whether rnn_forward and rnn_backward serve the whole of frnn_rnn, or plain cells over dense
-  // time-first tensors with rows of T steps alone.
-  virtual bool serves_family() const { return false; }
-  virtual bool serves_mut() const { return false; }     // FRNN_MUT1 to 3
-  virtual bool serves_norms() const { return false; }   // layer and batch norm
-  virtual bool serves_16_bit() const { return false; }  // bf16 and f16 in frnn_rnn and mask_add
-  virtual Status mask_add(const MaskAdd&) {
-    return Status::fail(FRNN_UNSUPPORTED, "dropout and residual connections: not on this backend");
-  }
+  virtual bool serves_16_bit() const = 0;  // bf16 and f16 in frnn_rnn and mask_add
+  virtual Status mask_add(const MaskAdd& mask_add) = 0;
   virtual Status clip_by_global_norm(const frnn_clip& clip) = 0;
   virtual Status optimizer_step(const frnn_optimizer& optimizer) = 0;
   virtual Status linear_forward(const frnn_linear& linear) = 0;

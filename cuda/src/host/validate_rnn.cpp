@@ -218,29 +218,12 @@ Status validate(const frnn_rnn& rnn, Pass pass, const std::string& backend) {
 }
 
 Status check_served(const Device& device, const frnn_rnn& rnn, const std::string& backend) {
-  constexpr int64_t kFamily = FRNN_REVERSE | FRNN_BATCH_FIRST | FRNN_ACCUMULATE_DX;
-  const bool plain = (rnn.flags & kFamily) == 0 && rnn.variant == 0 && rnn.P == 0 &&
-                     rnn.lengths == 0 && rnn.x_ld == 0 && rnn.y_ld == 0 && rnn.cell_clip == 0 &&
-                     rnn.recurrent_dropout == 0 && rnn.zoneout_h == 0 && rnn.zoneout_c == 0;
-  const struct {
-    bool served;
-    const char* what;
-    const char* cure;
-  } features[] = {
-      {plain || device.serves_family(), "variants, directions, lengths, layouts and masks",
-       "use the reference backend"},
-      {rnn.cell < FRNN_MUT1 || device.serves_mut(), "MUT1 to MUT3", "use the reference backend"},
-      {rnn.norm == FRNN_NO_NORM || device.serves_norms(), "layer and batch norm",
-       "use the reference backend"},
-      {!is_16_bit(rnn.dtype) || device.serves_16_bit(), "bf16 and f16",
-       "convert to f32, or use the cuda backend"},
-  };
-  for (const auto& feature : features) {
-    if (feature.served) continue;
-    return Status::fail(FRNN_UNSUPPORTED, format("the %s backend does not compute %s: %s",
-                                                 backend.c_str(), feature.what, feature.cure));
-  }
-  return Status::success();
+  if (!is_16_bit(rnn.dtype) || device.serves_16_bit()) return Status::success();
+  return Status::fail(
+      FRNN_UNSUPPORTED,
+      format("rnn.dtype: the %s backend does not compute in bf16 and f16: convert to "
+             "f32, or use the cuda backend",
+             backend.c_str()));
 }
 
 }  // namespace frnn
