@@ -367,6 +367,12 @@ FRNN_API int frnn_table_bytes(const frnn_tensors* tensors, int64_t* bytes, int64
 FRNN_API int frnn_table_write(int64_t device, const frnn_tensors* tensors, int64_t table,
                               int64_t table_bytes, int64_t stream);
 
+typedef enum frnn_clip_action {
+  FRNN_MEASURE = 0,        // the norm alone
+  FRNN_SCALE = 1,          // g *= coefficient
+  FRNN_CLAMP_ELEMENTS = 2  // g = min(max(g, -max_norm), max_norm), NaN stays; the coefficient is 1
+} frnn_clip_action;
+
 typedef struct frnn_clip_result {  // 24 bytes of device memory
   double norm;                     // before clipping
   double coefficient;              // 1 where norm <= max_norm, else max_norm / norm (IEEE: NaN, 0)
@@ -381,7 +387,7 @@ typedef struct frnn_clip {
   int64_t table;    // device
   int64_t chunks;   // as frnn_table_bytes answered
   int64_t list;     // which list to measure
-  int64_t scale;    // 1: multiply the list in place by the coefficient; 0: measure only
+  int64_t action;   // frnn_clip_action on the list, in place; the norm is that before it
   double max_norm;  // > 0; infinity measures without clipping
   int64_t result;   // device address of an frnn_clip_result
   int64_t workspace;

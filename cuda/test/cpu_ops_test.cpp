@@ -74,7 +74,7 @@ struct Lists {
 
 const std::vector<int64_t> kLengths = {3, 0, 70001, 1, 4097};
 
-frnn_clip_result clip(Device& device, Lists* lists, double max_norm, int64_t scale) {
+frnn_clip_result clip(Device& device, Lists* lists, double max_norm, int64_t action) {
   lists->write_table();
   std::vector<double> workspace(static_cast<size_t>(lists->chunks));
   std::vector<frnn_clip_result> result(1);
@@ -83,13 +83,27 @@ frnn_clip_result clip(Device& device, Lists* lists, double max_norm, int64_t sca
   c.dtype = FRNN_F32;
   c.table = address(lists->table);
   c.chunks = lists->chunks;
-  c.scale = scale;
+  c.action = action;
   c.max_norm = max_norm;
   c.result = address(result);
   c.workspace = address(workspace);
   c.workspace_bytes = 8 * lists->chunks;
   FRNN_CHECK_OK(device.clip_by_global_norm(c));
   return result[0];
+}
+
+void test_clamp(Device& device) {
+  Lists lists(1, kLengths, 6);
+  lists.lists[0][0][1] = std::nanf("");
+  const auto before = lists.lists[0];
+  const frnn_clip_result r = clip(device, &lists, 0.25, FRNN_CLAMP_ELEMENTS);
+  FRNN_CHECK(r.coefficient == 1.0 && r.finite == 0);
+  for (size_t t = 0; t < before.size(); ++t) {
+    for (size_t e = 0; e < before[t].size(); ++e) {
+      const float g = before[t][e], got = lists.lists[0][t][e];
+      FRNN_CHECK(std::isnan(g) ? std::isnan(got) : got == std::min(std::max(g, -0.25f), 0.25f));
+    }
+  }
 }
 
 void test_clip(Device& device) {
@@ -336,6 +350,7 @@ int main() {
     for (int threads = 1; threads <= 3; ++threads) {
       FRNN_CHECK_OK(device->set("threads", threads));
       test_clip(*device);
+      test_clamp(*device);
       for (int64_t kind : {FRNN_SGD, FRNN_ADAGRAD, FRNN_ADAM})
         test_optimizer(*device, kind);
       test_linear(*device, false);

@@ -201,7 +201,7 @@ void list_arguments(int64_t device) {
   frnn_clip clip{};
   clip.struct_bytes = sizeof clip;
   clip.dtype = FRNN_F32;
-  clip.table = table.address(), clip.chunks = chunks, clip.list = 1, clip.scale = 1;
+  clip.table = table.address(), clip.chunks = chunks, clip.list = 1, clip.action = FRNN_SCALE;
   clip.max_norm = 1, clip.result = result.address();
   clip.workspace = scratch.address(), clip.workspace_bytes = 16;
   refuse_all<frnn_clip>(
@@ -209,7 +209,7 @@ void list_arguments(int64_t device) {
       {{"clip.max_norm", bad, [](frnn_clip& c) { c.max_norm = 0; }},
        {"clip.max_norm", bad, [](frnn_clip& c) { c.max_norm = std::nan(""); }},
        {"clip.list", bad, [](frnn_clip& c) { c.list = 4; }},
-       {"clip.scale", bad, [](frnn_clip& c) { c.scale = 2; }},
+       {"clip.action", bad, [](frnn_clip& c) { c.action = 3; }},
        {"clip.result", bad, [](frnn_clip& c) { c.result = 0; }},
        {"workspace_bytes", FRNN_WORKSPACE_TOO_SMALL, [](frnn_clip& c) { c.workspace_bytes = 8; }}});
   frnn_optimizer optimizer{};

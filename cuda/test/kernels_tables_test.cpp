@@ -93,7 +93,8 @@ struct Clipped {
   Floats values;
 };
 
-Clipped clip(const Floats& values, double max_norm, bool scale, int64_t shift, int64_t seed) {
+Clipped clip(const Floats& values, double max_norm, frnn_clip_action action, int64_t shift,
+             int64_t seed) {
   const auto device = open_gpu(seed);
   Lists lists(*device, kLengths, 2, shift);
   lists.write(0, Floats(values.size(), 1e30f));  // another list, which must not matter
@@ -101,7 +102,7 @@ Clipped clip(const Floats& values, double max_norm, bool scale, int64_t shift, i
   Tensor<frnn_clip_result> result(*device, 1);
   Tensor<double> workspace(*device, lists.chunks());
   frnn_clip c{};
-  c.table = lists.table(), c.chunks = lists.chunks(), c.list = 1, c.scale = scale ? 1 : 0;
+  c.table = lists.table(), c.chunks = lists.chunks(), c.list = 1, c.action = action;
   c.max_norm = max_norm, c.result = result.address();
   c.workspace = workspace.address(), c.workspace_bytes = workspace.bytes();
   FRNN_CHECK_OK(device->clip_by_global_norm(c));
@@ -119,31 +120,46 @@ void check_norm(double magnitude, uint64_t seed) {
   Random random(seed);
   const Floats values = random.uniforms<float>(total_of(kLengths), -magnitude, magnitude);
   const double norm = norm_of(values);
-  const Clipped measured = clip(values, norm / 3, false, 0, 1);
+  const Clipped measured = clip(values, norm / 3, FRNN_MEASURE, 0, 1);
   // A thread adds 32 squares in fp32: 2^-24 * sqrt(32) at most, on the square; half on the norm.
   FRNN_CHECK_NEAR(measured.result.norm / norm, 1, 3 * 0x1p-24);
   FRNN_CHECK_NEAR(measured.result.coefficient, 1.0 / 3, 3 * 0x1p-24);
   FRNN_CHECK(measured.result.finite == 1);
   FRNN_CHECK(same_bits(measured.values, values));
 
-  const Clipped scaled = clip(values, norm / 3, true, 0, 2);
+  const Clipped scaled = clip(values, norm / 3, FRNN_SCALE, 0, 2);
   FRNN_CHECK(scaled.result.norm == measured.result.norm);  // another order of blocks
   FRNN_CHECK_NEAR(norm_of(scaled.values) / norm, 1.0 / 3, 4 * 0x1p-24);
   const float coefficient = static_cast<float>(scaled.result.coefficient);
   for (size_t k = 0; k < values.size(); ++k)
     FRNN_CHECK(scaled.values[k] == values[k] * coefficient);
 
-  const Clipped unaligned = clip(values, norm * 2, true, 1, 3);
+  const Clipped unaligned = clip(values, norm * 2, FRNN_SCALE, 1, 3);
   FRNN_CHECK(unaligned.result.norm == measured.result.norm);  // nor does alignment matter
   FRNN_CHECK(unaligned.result.coefficient == 1.0);
   FRNN_CHECK(same_bits(unaligned.values, values));
+}
+
+void check_clamp() {
+  Random random(3);
+  Floats values = random.uniforms<float>(total_of(kLengths), -2, 2);
+  values[5] = std::numeric_limits<float>::quiet_NaN();
+  values[6] = -kInfinity;
+  for (const int64_t shift : {0, 1}) {
+    const Clipped c = clip(values, 0.7, FRNN_CLAMP_ELEMENTS, shift, 4);
+    FRNN_CHECK(c.result.finite == 0 && c.result.coefficient == 1.0);
+    for (size_t k = 0; k < values.size(); ++k) {
+      const float expected = std::min(std::max(values[k], -0.7f), 0.7f);
+      FRNN_CHECK(k == 5 ? std::isnan(c.values[k]) : c.values[k] == expected);
+    }
+  }
 }
 
 void check_not_finite() {
   for (const float bad : {kInfinity, -kInfinity, std::numeric_limits<float>::quiet_NaN()}) {
     Floats values(static_cast<size_t>(total_of(kLengths)), 0.5f);
     values[40000] = bad;
-    const Clipped c = clip(values, 1.0, true, 0, 1);
+    const Clipped c = clip(values, 1.0, FRNN_SCALE, 0, 1);
     FRNN_CHECK(c.result.finite == 0);
     FRNN_CHECK(std::isnan(bad) ? std::isnan(c.result.norm) : std::isinf(c.result.norm));
     FRNN_CHECK(std::isnan(bad) ? std::isnan(c.result.coefficient) : c.result.coefficient == 0.0);
@@ -152,7 +168,7 @@ void check_not_finite() {
   for (const float extreme : {3e38f, 1e-38f, 1e-45f}) {
     Floats values(static_cast<size_t>(total_of(kLengths)), 0.0f);
     values[5] = extreme, values[50000] = -extreme;
-    const Clipped c = clip(values, 1e300, false, 0, 1);
+    const Clipped c = clip(values, 1e300, FRNN_MEASURE, 0, 1);
     FRNN_CHECK(c.result.finite == 1);
     FRNN_CHECK_NEAR(c.result.norm / (std::sqrt(2.0) * extreme), 1, 1e-12);
   }
@@ -236,6 +252,7 @@ int main() {
   frnn::check_norm(1.0, 1);
   frnn::check_norm(1e20, 2);
   frnn::check_norm(1e-25, 3);
+  frnn::check_clamp();
   frnn::check_not_finite();
   frnn::check_optimizer(FRNN_SGD, 4);
   frnn::check_optimizer(FRNN_ADAGRAD, 5);

@@ -117,6 +117,13 @@ void scale(float* values, int64_t count, float factor) {
   }
 }
 
+void clamp_each(float* values, int64_t count, float limit) {
+  for (int64_t i = 0; i < count; i += kWidth) {
+    const int64_t lanes = lanes_at(i, count);
+    store_first(values + i, clamp(load_first(values + i, lanes), Vec(limit)), lanes);
+  }
+}
+
 void update(int64_t kind, const OptimizerRates& rates, int64_t count, float* p, const float* g,
             float* state1, float* state2) {
   using Rates = UpdateRates<Vec>;

@@ -15,6 +15,7 @@ const Kernels kKernels = {
     column_sums,
     sum_of_squares,
     scale,
+    clamp_each,
     update,
     softmax_row,
     add,

@@ -45,6 +45,7 @@ struct Kernels {
   // Called by one thread.
   double (*sum_of_squares)(const float* values, int64_t count);
   void (*scale)(float* values, int64_t count, float factor);
+  void (*clamp_each)(float* values, int64_t count, float limit);  // to [-limit, limit]; NaN stays
   void (*update)(int64_t kind, const OptimizerRates& rates, int64_t count, float* p, const float* g,
                  float* state1, float* state2);
   // One row of softmax and cross-entropy: returns -log softmax(logits)[target], and writes
@@ -67,6 +68,7 @@ void column_sums(const Worker& worker, const float* matrix, int64_t rows, int64_
                  int64_t columns, float* sums, bool accumulate);
 double sum_of_squares(const float* values, int64_t count);
 void scale(float* values, int64_t count, float factor);
+void clamp_each(float* values, int64_t count, float limit);
 void update(int64_t kind, const OptimizerRates& rates, int64_t count, float* p, const float* g,
             float* state1, float* state2);
 double softmax_row(const float* logits, int64_t V, int64_t target, float scale, float* dlogits);

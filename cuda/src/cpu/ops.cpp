@@ -34,13 +34,14 @@ struct Table {
   }
 };
 
-frnn_clip_result clip_result(const double* sums, int64_t chunks, double max_norm) {
+frnn_clip_result clip_result(const double* sums, int64_t chunks, const frnn_clip& clip) {
   double squares = 0.0;
   for (int64_t i = 0; i < chunks; ++i)
     squares += sums[i];
   frnn_clip_result result;
   result.norm = std::sqrt(squares);
-  result.coefficient = result.norm <= max_norm ? 1.0 : max_norm / result.norm;
+  const bool keeps = result.norm <= clip.max_norm || clip.action == FRNN_CLAMP_ELEMENTS;
+  result.coefficient = keeps ? 1.0 : clip.max_norm / result.norm;
   result.finite = std::isfinite(result.norm) ? 1 : 0;
   return result;
 }
@@ -150,13 +151,15 @@ void clip_by_global_norm(const Machine& machine, const frnn_clip& clip) {
     }
     worker.sync();
     // Every member adds up the chunks in the same order, so that none has to wait for another.
-    const frnn_clip_result result = clip_result(sums, table.header.chunks, clip.max_norm);
+    const frnn_clip_result result = clip_result(sums, table.header.chunks, clip);
     if (worker.index == 0) *at<frnn_clip_result>(clip.result) = result;
-    if (clip.scale == 0 || result.coefficient == 1.0) return;
+    const bool clamps = clip.action == FRNN_CLAMP_ELEMENTS;
+    if (!clamps && (clip.action == FRNN_MEASURE || result.coefficient == 1.0)) return;
+    const auto change = clamps ? machine.kernels.clamp_each : machine.kernels.scale;
+    const double by = clamps ? clip.max_norm : result.coefficient;
     for (int64_t i = mine.first; i < mine.last; ++i) {
       const Chunk& chunk = table.chunks[i];
-      machine.kernels.scale(table.chunk(clip.list, chunk), chunk.length,
-                            static_cast<float>(result.coefficient));
+      change(table.chunk(clip.list, chunk), chunk.length, static_cast<float>(by));
     }
   });
 }

@@ -64,7 +64,8 @@ Status GpuDevice::clip_by_global_norm(const frnn_clip& clip) {
   return frnn::clip_by_global_norm(
       {*context_, clip.stream},
       {reinterpret_cast<const void*>(clip.table), clip.chunks, static_cast<int>(clip.list),
-       clip.scale != 0, clip.max_norm, reinterpret_cast<frnn_clip_result*>(clip.result),
+       static_cast<frnn_clip_action>(clip.action), clip.max_norm,
+       reinterpret_cast<frnn_clip_result*>(clip.result),
        reinterpret_cast<double*>(clip.workspace)});
 }
 

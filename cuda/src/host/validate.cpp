@@ -83,8 +83,9 @@ Status validate(const frnn_clip& clip) {
   if (clip.list < 0 || clip.list > 3) {
     return invalid(format("clip.list: expected 0 to 3, got %lld", static_cast<Wide>(clip.list)));
   }
-  if (clip.scale != 0 && clip.scale != 1) {
-    return invalid(format("clip.scale: expected 0 or 1, got %lld", static_cast<Wide>(clip.scale)));
+  if (clip.action < FRNN_MEASURE || clip.action > FRNN_CLAMP_ELEMENTS) {
+    return invalid(format("clip.action: expected an frnn_clip_action from 0 to %d, got %lld",
+                          FRNN_CLAMP_ELEMENTS, static_cast<Wide>(clip.action)));
   }
   if (!(clip.max_norm > 0)) {
     return invalid(

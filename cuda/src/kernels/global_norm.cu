@@ -4,8 +4,9 @@
 //   norm
 //
 // Three kernels: one slot per chunk; the slots to the result; and, where asked, g *= coefficient in
-// place. Nothing goes to the host. Every element is summed in an order fixed by the lengths alone:
-// fp32 inside a thread, double across threads and chunks.
+// place, or each element clamped to [-max_norm, max_norm] instead. Nothing goes to the host. Every
+// element is summed in an order fixed by the lengths alone: fp32 inside a thread, double across
+// threads and chunks.
 
 #include <cmath>
 
@@ -71,15 +72,14 @@ FRNN_KERNEL_BOUNDS(kTotalThreads, 1) void result_kernel(GlobalNorm n) {
   if (machine::thread_index() != 0) return;
   const double norm = ::sqrt(sum);
   n.result->norm = norm;
-  n.result->coefficient = norm <= n.max_norm ? 1.0 : n.max_norm / norm;
+  const bool keeps = norm <= n.max_norm || n.action == FRNN_CLAMP_ELEMENTS;
+  n.result->coefficient = keeps ? 1.0 : n.max_norm / norm;
   n.result->finite = sum - sum == 0.0 ? 1 : 0;  // NaN for NaN and for infinity
 }
 
-// Grid: kScaleParts blocks for a chunk. Bytes moved: none where the coefficient is 1, else 8 per
-// element.
-FRNN_KERNEL_BOUNDS(kScaleThreads, 1) void scale_kernel(GlobalNorm n) {
-  const float coefficient = static_cast<float>(n.result->coefficient);
-  if (coefficient == 1.0f) return;
+// g = change(g) over this block's part of its chunk.
+template <typename Change>
+FRNN_DEVICE void change_elements(const GlobalNorm& n, Change change) {
   const Chunk chunk = chunk_at(n.table, machine::block_index() / kScaleParts);
   float* elements = chunk_elements(n.table, chunk, n.list);
   const int length = static_cast<int>(chunk.length);
@@ -90,9 +90,23 @@ FRNN_KERNEL_BOUNDS(kScaleThreads, 1) void scale_kernel(GlobalNorm n) {
     load_quad(elements, begin, length, g);
     FRNN_UNROLL
     for (int k = 0; k < kQuad; ++k)
-      g[k] *= coefficient;
+      g[k] = change(g[k]);
     store_quad(elements, begin, length, g);
   }
+}
+
+// Grid: kScaleParts blocks for a chunk. Bytes moved: none where the coefficient is 1, else 8 per
+// element.
+FRNN_KERNEL_BOUNDS(kScaleThreads, 1) void scale_kernel(GlobalNorm n) {
+  const float coefficient = static_cast<float>(n.result->coefficient);
+  if (coefficient == 1.0f) return;
+  change_elements(n, [=](float g) { return g * coefficient; });
+}
+
+// Grid: as above. Bytes moved: 8 per element. NaN fails both comparisons and stays.
+FRNN_KERNEL_BOUNDS(kScaleThreads, 1) void clamp_kernel(GlobalNorm n) {
+  const float limit = static_cast<float>(n.max_norm);
+  change_elements(n, [=](float g) { return g > limit ? limit : g < -limit ? -limit : g; });
 }
 
 }  // namespace
@@ -102,10 +116,15 @@ Status clip_by_global_norm(const Queue& queue, const GlobalNorm& norm) {
                                 {norm.chunks, kThreads, 0, false}, queue.stream, norm));
   FRNN_TRY(queue.context.launch("global_norm_result", result_kernel, {1, kTotalThreads, 0, false},
                                 queue.stream, norm));
-  if (!norm.scale) return Status::success();
-  return queue.context.launch("global_norm_scale", scale_kernel,
-                              {norm.chunks * kScaleParts, kScaleThreads, 0, false}, queue.stream,
-                              norm);
+  const machine::Grid grid = {norm.chunks * kScaleParts, kScaleThreads, 0, false};
+  switch (norm.action) {
+    case FRNN_SCALE:
+      return queue.context.launch("global_norm_scale", scale_kernel, grid, queue.stream, norm);
+    case FRNN_CLAMP_ELEMENTS:
+      return queue.context.launch("global_norm_clamp", clamp_kernel, grid, queue.stream, norm);
+    default:
+      return Status::success();
+  }
 }
 
 }  // namespace frnn

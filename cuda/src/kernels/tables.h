@@ -12,7 +12,7 @@ struct GlobalNorm {
   const void* table;
   int64_t chunks;
   int list;
-  bool scale;       // multiply the list by the coefficient
+  frnn_clip_action action;
   double max_norm;  // > 0
   frnn_clip_result* result;
   double* slots;  // scratch, one for each chunk

@@ -1,5 +1,6 @@
 package dev.fusedrnn;
 
+import dev.fusedrnn.internal.ClipAction;
 import dev.fusedrnn.internal.Fields;
 import dev.fusedrnn.internal.Struct;
 import java.nio.ByteBuffer;
@@ -56,7 +57,7 @@ public final class GlobalNormClip implements AutoCloseable {
    * @param stream where to enqueue
    */
   public void measure(Stream stream) {
-    run(stream, false);
+    run(stream, ClipAction.MEASURE);
   }
 
   /**
@@ -65,14 +66,24 @@ public final class GlobalNormClip implements AutoCloseable {
    * @param stream where to enqueue
    */
   public void scale(Stream stream) {
-    run(stream, true);
+    run(stream, ClipAction.SCALE);
   }
 
-  private void run(Stream stream, boolean scale) {
+  /**
+   * Measures the norm and clamps each element to [-maxNorm, maxNorm] instead of scaling, as
+   * min-char-rnn does; enqueued. NaN stays. The coefficient measured is 1.
+   *
+   * @param stream where to enqueue
+   */
+  public void clampElements(Stream stream) {
+    run(stream, ClipAction.CLAMP_ELEMENTS);
+  }
+
+  private void run(Stream stream, ClipAction action) {
     Device device = tensors.device();
     tensors.checkOpen();
     struct.set(Fields.Clip.RESULT, result.address());
-    struct.set(Fields.Clip.SCALE, scale ? 1 : 0);
+    struct.set(Fields.Clip.ACTION, action.ordinal());
     struct.set(Fields.Clip.STREAM, stream.handleFor(device));
     int status = device.engine().clip(struct);
     if (status != 0) {

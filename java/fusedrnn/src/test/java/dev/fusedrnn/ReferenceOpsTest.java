@@ -77,6 +77,17 @@ class ReferenceOpsTest {
   }
 
   @Test
+  void clampElements() {
+    DeviceBuffer a = of(3, -4, 0.5, Double.NaN);
+    try (TensorList list = TensorList.of(device, DType.F64, List.of(List.of(a)));
+        GlobalNormClip clip = GlobalNormClip.create(list, 0, 3.5)) {
+      clip.clampElements(stream);
+      assertArrayEquals(new double[] {3, -3.5, 0.5, Double.NaN}, a.readDoubles());
+      assertEquals(new ClipResult(Double.NaN, 1, false), clip.read());
+    }
+  }
+
+  @Test
   void clipReportsWhatIsNotFinite() {
     DeviceBuffer a = of(3, Double.NaN);
     try (TensorList list = TensorList.of(device, DType.F64, List.of(List.of(a)));

@@ -16,15 +16,21 @@ import java.util.SplittableRandom;
 final class ClipCheck extends OpCheck {
   private final float maxNorm;
   private final boolean poisoned;
+  private final boolean clamps;
   private final float[][] tensors;
 
-  ClipCheck(int[] lengths, float maxNorm, boolean poisoned, long seed) {
+  ClipCheck(int[] lengths, float maxNorm, boolean poisoned, boolean clamps, long seed) {
     super(
         String.format(
-            "clip of %d tensors at %.3g%s", lengths.length, maxNorm, poisoned ? " with a NaN" : ""),
+            "clip of %s%d tensors at %.3g%s",
+            clamps ? "each element of " : "",
+            lengths.length,
+            maxNorm,
+            poisoned ? " with a NaN" : ""),
         seed);
     this.maxNorm = maxNorm;
     this.poisoned = poisoned;
+    this.clamps = clamps;
     SplittableRandom random = new SplittableRandom(seed);
     tensors = new float[lengths.length][];
     for (int k = 0; k < lengths.length; k++) {
@@ -48,7 +54,11 @@ final class ClipCheck extends OpCheck {
     ClipResult result;
     try (TensorList table = TensorList.of(device, dtype, List.of(list));
         GlobalNormClip clip = GlobalNormClip.create(table, 0, maxNorm)) {
-      clip.scale(device.defaultStream());
+      if (clamps) {
+        clip.clampElements(device.defaultStream());
+      } else {
+        clip.scale(device.defaultStream());
+      }
       device.synchronize();
       result = clip.read();
     }
@@ -65,12 +75,13 @@ final class ClipCheck extends OpCheck {
   @Override
   Map<String, float[]> plain(SummationOrder order) {
     float norm = PlainOps.norm(tensors, order);
-    float coefficient = PlainOps.coefficient(norm, maxNorm);
+    float coefficient = clamps ? 1 : PlainOps.coefficient(norm, maxNorm);
     Map<String, float[]> results = new LinkedHashMap<>();
     for (int k = 0; k < tensors.length; k++) {
       float[] scaled = tensors[k].clone();
       for (int j = 0; j < scaled.length; j++) {
-        scaled[j] *= coefficient;
+        scaled[j] =
+            clamps ? Math.max(-maxNorm, Math.min(maxNorm, scaled[j])) : scaled[j] * coefficient;
       }
       results.put("tensor" + k, scaled);
     }

@@ -24,9 +24,10 @@ final class OpChecks {
     cases.add(new CrossEntropyCheck(1, 1, 1, seeds.nextLong()));
     cases.add(new CrossEntropyCheck(31, 65, 1, seeds.nextLong()));
     cases.add(new CrossEntropyCheck(9, 1031, 50, seeds.nextLong()));
-    cases.add(new ClipCheck(LENGTHS, 1, false, seeds.nextLong()));
-    cases.add(new ClipCheck(LENGTHS, 1e6f, false, seeds.nextLong()));
-    cases.add(new ClipCheck(new int[] {129, 7}, 1, true, seeds.nextLong()));
+    cases.add(new ClipCheck(LENGTHS, 1, false, false, seeds.nextLong()));
+    cases.add(new ClipCheck(LENGTHS, 1e6f, false, false, seeds.nextLong()));
+    cases.add(new ClipCheck(new int[] {129, 7}, 1, true, false, seeds.nextLong()));
+    cases.add(new ClipCheck(LENGTHS, 0.75f, false, true, seeds.nextLong()));
     for (Optimizer.Kind kind : Optimizer.Kind.values()) {
       cases.add(new OptimizerCheck(kind, LENGTHS, seeds.nextLong()));
     }
@@ -38,7 +39,7 @@ final class OpChecks {
     cases.add(new LinearCheck(257, 300, 129, false, seeds.nextLong()));
     cases.add(new EmbeddingCheck(2048, 1000, 64, false, seeds.nextLong()));
     cases.add(new CrossEntropyCheck(300, 2500, 10, seeds.nextLong()));
-    cases.add(new ClipCheck(new int[] {100_003, 70_001, 5}, 3, false, seeds.nextLong()));
+    cases.add(new ClipCheck(new int[] {100_003, 70_001, 5}, 3, false, false, seeds.nextLong()));
     return cases;
   }
 }

@@ -99,7 +99,7 @@ public final class Fields {
     TABLE,
     CHUNKS,
     LIST,
-    SCALE,
+    ACTION,
     MAX_NORM,
     RESULT,
     WORKSPACE,

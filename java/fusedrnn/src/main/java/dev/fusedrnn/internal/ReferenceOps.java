@@ -96,18 +96,21 @@ final class ReferenceOps {
     }
     double norm = Math.sqrt(squares);
     double limit = clip.getDouble(Fields.Clip.MAX_NORM);
-    double coefficient = norm <= limit ? 1 : limit / norm;
+    long action = clip.get(Fields.Clip.ACTION);
+    boolean clamps = action == ClipAction.CLAMP_ELEMENTS.ordinal();
+    double coefficient = clamps || norm <= limit ? 1 : limit / norm;
     memory
         .at(clip.get(Fields.Clip.RESULT), 24)
         .putDouble(norm)
         .putDouble(coefficient)
         .putLong(finite ? 1 : 0);
-    if (clip.get(Fields.Clip.SCALE) != 0) {
+    if (action != ClipAction.MEASURE.ordinal()) {
       for (int k = 0; k < tableCount(table); k++) {
         long address = tableAddress(table, list, k);
         double[] values = memory.load(address, tableLength(table, k), dtype);
         for (int e = 0; e < values.length; e++) {
-          values[e] *= coefficient;
+          values[e] =
+              clamps ? Math.max(-limit, Math.min(limit, values[e])) : values[e] * coefficient;
         }
         memory.store(address, values, dtype);
       }

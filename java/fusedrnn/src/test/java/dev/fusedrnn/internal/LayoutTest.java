@@ -96,6 +96,7 @@ class LayoutTest {
     assertSameConstants("frnn_dtype", DType.values());
     assertSameConstants("frnn_status", Status.values());
     assertSameConstants("frnn_optimizer_kind", Optimizer.Kind.values());
+    assertSameConstants("frnn_clip_action", ClipAction.values());
   }
 
   @Test
