@@ -2,6 +2,7 @@ package dev.fusedrnn.testkit;
 
 import dev.fusedrnn.Backend;
 import dev.fusedrnn.Device;
+import dev.fusedrnn.FusedRnnException;
 
 /** One thing that a backend computes, compared with the oracle. */
 public interface CheckCase {
@@ -28,4 +29,19 @@ public interface CheckCase {
    * @return the outcome; failures of the backend itself are thrown
    */
   CheckResult run(Device device, Device oracle);
+
+  /**
+   * As {@link #run}; what the backend throws, and memory written astray, is a failed result.
+   *
+   * @param device the backend under test
+   * @param oracle a device of the reference backend
+   * @return the outcome
+   */
+  default CheckResult attempt(Device device, Device oracle) {
+    try {
+      return run(device, oracle);
+    } catch (FusedRnnException | AssertionError | IllegalStateException e) {
+      return CheckResult.failed(name(), String.valueOf(e.getMessage()));
+    }
+  }
 }

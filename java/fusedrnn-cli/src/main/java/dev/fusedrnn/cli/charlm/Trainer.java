@@ -115,11 +115,6 @@ final class Trainer implements AutoCloseable {
     optimizer.learningRate(settings.schedule().rate(step)).step(device.defaultStream());
   }
 
-  /** Norm of the last step's gradient, before clipping. */
-  double gradientNorm() {
-    return clip.readNorm();
-  }
-
   /**
    * Measures the loss on the text kept for validation, from an empty state.
    *

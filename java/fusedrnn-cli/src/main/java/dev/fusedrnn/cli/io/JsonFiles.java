@@ -1,16 +1,26 @@
 package dev.fusedrnn.cli.io;
 
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 
 /** Machine-readable results. */
 public final class JsonFiles {
   private static final ObjectMapper MAPPER = new ObjectMapper();
+
+  private static final JsonMapper STRICT =
+      JsonMapper.builder()
+          .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
 
   private JsonFiles() {}
 
@@ -19,6 +29,17 @@ public final class JsonFiles {
    */
   public static ObjectNode object() {
     return MAPPER.createObjectNode();
+  }
+
+  /**
+   * Reads JSON that somebody else wrote: a key twice, or anything after the end, is an error.
+   *
+   * @param json UTF-8
+   * @return the tree
+   * @throws IOException saying what is wrong
+   */
+  public static JsonNode parseStrictly(byte[] json) throws IOException {
+    return STRICT.readTree(json);
   }
 
   /**
@@ -51,7 +72,7 @@ public final class JsonFiles {
       out.flush();
       return;
     }
-    ByteBuffer bytes = java.nio.charset.StandardCharsets.UTF_8.encode(text);
+    ByteBuffer bytes = StandardCharsets.UTF_8.encode(text);
     OutputFile.replace(
         file,
         channel -> {

@@ -1,11 +1,7 @@
 package dev.fusedrnn.cli.io;
 
-import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.fusedrnn.cli.UserException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -29,12 +25,6 @@ import java.util.Map;
 public final class SafetensorsReader {
   /** The format's own limit. */
   private static final long MAX_HEADER_BYTES = 100_000_000;
-
-  private static final ObjectMapper MAPPER =
-      JsonMapper.builder()
-          .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build();
 
   private final Path file;
 
@@ -101,7 +91,7 @@ public final class SafetensorsReader {
 
   private JsonNode parse(byte[] header) throws IOException {
     try {
-      JsonNode node = MAPPER.readTree(header);
+      JsonNode node = JsonFiles.parseStrictly(header);
       if (node == null || !node.isObject()) {
         throw bad("its header is not a JSON object");
       }

@@ -1,15 +1,13 @@
 package dev.fusedrnn.cli.replay;
 
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.RnnConfig;
 import dev.fusedrnn.RnnConfigBuilder;
 import dev.fusedrnn.cli.UserException;
+import dev.fusedrnn.cli.io.JsonFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -40,12 +38,6 @@ public record ReplaySpec(RnnConfig network) {
           "dtype",
           "cell_clip");
 
-  private static final JsonMapper MAPPER =
-      JsonMapper.builder()
-          .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build();
-
   /**
    * Reads the file.
    *
@@ -56,7 +48,7 @@ public record ReplaySpec(RnnConfig network) {
   public static ReplaySpec read(Path file) {
     JsonNode root;
     try {
-      root = MAPPER.readTree(Files.readAllBytes(file));
+      root = JsonFiles.parseStrictly(Files.readAllBytes(file));
     } catch (NoSuchFileException e) {
       throw new UserException(file + ": there is no such file", e);
     } catch (IOException e) {
@@ -75,7 +67,7 @@ public record ReplaySpec(RnnConfig network) {
    * @return the content of the file
    */
   public static ObjectNode json(RnnConfig network) {
-    ObjectNode root = MAPPER.createObjectNode();
+    ObjectNode root = JsonFiles.object();
     boolean before = network.cell() == Cell.GRU_RESET_BEFORE;
     root.put("cell", before ? "gru" : network.cell().label());
     root.put("input_size", network.inputSize());
