@@ -13,6 +13,8 @@
 
 namespace frnn::cpu::FRNN_CPU_ISA {
 
+constexpr int64_t kLine = 16;  // floats in a cache line
+
 struct Product {
   int64_t k;
   const float* a;  // [rows][k]
@@ -24,6 +26,8 @@ struct Product {
   const float* bias;  // one row for all
   float* out;
   int64_t out_row;
+  // Memory to fetch while this is multiplied, a cache line for each of the k; may be null.
+  const float* ahead;
 };
 
 // Rows that a tile of `vectors` vectors can hold in registers, beside a vector for each column
@@ -33,7 +37,7 @@ constexpr int tile_rows(int vectors) {
   return rows > 8 ? 8 : rows;
 }
 
-template <int kRows, int kVectors, int kFromStart>
+template <int kRows, int kVectors, int kFromStart, bool kAhead>
 void multiply_tile(const Product& t) {
   Floats sum[kRows][kVectors];
 #pragma GCC unroll 8
@@ -51,6 +55,7 @@ void multiply_tile(const Product& t) {
     a[i] = t.a + i * t.a_row;
   const int64_t k = t.k;
   for (int64_t p = 0; p < k; ++p, b += kVectors * kWidth) {
+    if (kAhead) __builtin_prefetch(t.ahead + p * kLine, 0, 2);
     Floats bv[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v)
@@ -77,16 +82,20 @@ template <int kVectors, int kFromStart>
 struct Products {
   static constexpr int kRows = tile_rows(kVectors);
 
-  template <int... kHeights>
+  template <bool kAhead, int... kHeights>
   static void call(int64_t rows, const Product& t, std::integer_sequence<int, kHeights...>) {
     static constexpr MultiplyTile kByHeight[] = {
-        multiply_tile<kHeights + 1, kVectors, kFromStart>...};
+        multiply_tile<kHeights + 1, kVectors, kFromStart, kAhead>...};
     kByHeight[rows - 1](t);
   }
 
   // 1 <= rows <= kRows.
   static FRNN_CPU_INLINE void multiply(int64_t rows, const Product& t) {
-    call(rows, t, std::make_integer_sequence<int, kRows>());
+    if (t.ahead == nullptr) {
+      call<false>(rows, t, std::make_integer_sequence<int, kRows>());
+    } else {
+      call<true>(rows, t, std::make_integer_sequence<int, kRows>());
+    }
   }
 };
 
@@ -99,6 +108,10 @@ FRNN_CPU_INLINE void for_pieces(int64_t count, int64_t most, const F& f) {
     f(r.first, r.size());
   }
 }
+
+// The weights that a member reads at every step do not stay in its L2 where they are larger than
+// this. While the rows of a batch go over one panel, the next one is then fetched from L3.
+constexpr int64_t kStaysBytes = 1280 * 1024;
 
 // How a team shares the rows and the tiles of units of a step. Members that have the same rows must
 // meet after every step.
@@ -116,10 +129,9 @@ struct Part {
 // Where every member's cache holds all recurrent weights, rows are shared out: members then never
 // wait for each other. Otherwise tiles are, so that each member reads its part of the weights only.
 static inline Part part_of(const Worker& worker, int64_t rows, int64_t weight_bytes) {
-  constexpr int64_t kCacheBytes = 1280 * 1024;
   constexpr int64_t kFewestRows = 4;
   int64_t by_rows = 1;
-  if (weight_bytes <= kCacheBytes) {
+  if (weight_bytes <= kStaysBytes) {
     for (int n = 1; n <= worker.count; ++n) {
       if (worker.count % n == 0 && rows / n >= kFewestRows) by_rows = n;
     }

@@ -179,11 +179,17 @@ struct Inner {
   int64_t column, row, k;
 };
 
+// The tile whose panel is fetched meanwhile; no floats where it need not be.
+struct Ahead {
+  const float* panel;
+  int64_t floats;
+};
+
 // The products of one step for the tiles and rows of this member. `from` is the step whose
 // gradients are multiplied; where it is T, the sums are dhT. `ranges` inner ranges are added up.
 template <typename Cell, int kGroups>
 void tile_step(const Call& call, Range rows, int64_t t, int64_t from, const Inner* ranges,
-               int count, int64_t group) {
+               int count, int64_t group, Ahead ahead) {
   using First = Products<kGroups, 0>;
   using Next = Products<kGroups, kGroups>;
   const Layout& l = call.l;
@@ -195,10 +201,14 @@ void tile_step(const Call& call, Range rows, int64_t t, int64_t from, const Inne
   p.start = p.out = sums;
   p.start_row = p.out_row = kGroups * kWidth;
   p.bias = kZeros;
+  int64_t fetched = 0;  // cache lines
   for_pieces(rows.size(), First::kRows, [&](int64_t first, int64_t height) {
     const int64_t row = rows.first + first;
     for (int r = 0; r < count && from < l.T; ++r) {
       p.k = ranges[r].k;
+      p.ahead = nullptr;
+      if ((fetched + p.k) * kLine <= ahead.floats) p.ahead = ahead.panel + fetched * kLine;
+      fetched += p.k;
       p.a = call.gradient(from, row) + ranges[r].column;
       p.b = panel + ranges[r].row * kGroups * kWidth;
       if (r == 0) {
@@ -228,20 +238,27 @@ void step(const Call& call, const Part& part, int64_t t, int64_t from, const Inn
           int count) {
   static_assert(kBackwardGroups == 4, "one case below for each number of groups in a tile");
   const Range tiles = part.share((call.l.groups + kBackwardGroups - 1) / kBackwardGroups);
+  const int64_t group_floats = kWidth * call.l.cell.gates * call.l.H;
+  const bool fetch = tiles.size() * kBackwardGroups * group_floats * 4 > kStaysBytes;
   for (int64_t tile = tiles.first; tile < tiles.last; ++tile) {
     const int64_t group = tile * kBackwardGroups;
+    const int64_t next = (tile + 1 < tiles.last ? tile + 1 : tiles.first) * kBackwardGroups;
+    const int64_t groups = call.l.groups - next;
+    const Ahead ahead = {
+        call.w_hh + next * group_floats,
+        fetch ? group_floats * (groups < kBackwardGroups ? groups : kBackwardGroups) : 0};
     switch (call.l.groups - group) {
       case 1:
-        tile_step<Cell, 1>(call, part.rows, t, from, ranges, count, group);
+        tile_step<Cell, 1>(call, part.rows, t, from, ranges, count, group, ahead);
         break;
       case 2:
-        tile_step<Cell, 2>(call, part.rows, t, from, ranges, count, group);
+        tile_step<Cell, 2>(call, part.rows, t, from, ranges, count, group, ahead);
         break;
       case 3:
-        tile_step<Cell, 3>(call, part.rows, t, from, ranges, count, group);
+        tile_step<Cell, 3>(call, part.rows, t, from, ranges, count, group, ahead);
         break;
       default:
-        tile_step<Cell, 4>(call, part.rows, t, from, ranges, count, group);
+        tile_step<Cell, 4>(call, part.rows, t, from, ranges, count, group, ahead);
     }
   }
 }

@@ -301,7 +301,10 @@ void step(const Call& call, const Part& part, int64_t t, const float* a, int64_t
   const int64_t columns = l.cell.gates * l.cell.tile_groups * kWidth;
   const int64_t tile_units = l.cell.tile_groups * kWidth;
   const Range tiles = part.share(l.tiles);
+  const bool fetch = tiles.size() * columns * l.H * 4 > kStaysBytes;
   for (int64_t tile = tiles.first; tile < tiles.last; ++tile) {
+    const int64_t next = tile + 1 < tiles.last ? tile + 1 : tiles.first;
+    int64_t fetched = 0;  // cache lines
     p.b = call.w_hh + tile * columns * l.H + weights;
     p.bias = call.bias_h + tile * columns;
     Place at{t, 0, 0, tile * tile_units, l.H - tile * tile_units};
@@ -311,6 +314,11 @@ void step(const Call& call, const Part& part, int64_t t, const float* a, int64_t
       float* record =
           call.record(t, at.row) + (tile * l.cell.tile_groups * l.cell.slots + slot) * kWidth;
       p.a = a + at.row * a_row;
+      p.ahead = nullptr;
+      if (fetch && (fetched + l.H) * kLine <= kVectors * kWidth * l.H) {
+        p.ahead = call.w_hh + next * columns * l.H + weights + fetched * kLine;
+        fetched += l.H;
+      }
       Multiply::multiply(rows, p);
       Cell::apply(call, at, sums, record);
     });
