@@ -8,6 +8,7 @@ import dev.fusedrnn.cli.check.CheckCommand;
 import dev.fusedrnn.cli.convert.ConvertCommand;
 import dev.fusedrnn.cli.doctor.DoctorCommand;
 import dev.fusedrnn.cli.replay.ReplayCommand;
+import dev.fusedrnn.io.FormatException;
 import java.io.PrintWriter;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -101,13 +102,14 @@ public final class Main implements Runnable {
 
   private static int report(Exception error, CommandLine command) {
     PrintWriter err = command.getErr();
-    boolean explained = error instanceof UserException || error instanceof FusedRnnException;
+    boolean given = error instanceof UserException || error instanceof FormatException;
+    boolean explained = given || error instanceof FusedRnnException;
     err.println("fusedrnn: " + (explained ? error.getMessage() : "failed: " + error));
     if (!explained) {
       error.printStackTrace(err);
     }
     err.flush();
-    boolean usage = error instanceof UserException || error instanceof BackendUnavailableException;
+    boolean usage = given || error instanceof BackendUnavailableException;
     return usage ? ExitCode.USAGE : ExitCode.FAILURE;
   }
 }

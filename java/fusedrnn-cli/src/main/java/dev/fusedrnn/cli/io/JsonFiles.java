@@ -1,11 +1,9 @@
 package dev.fusedrnn.cli.io;
 
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.fusedrnn.io.AtomicFile;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.ByteBuffer;
@@ -16,12 +14,6 @@ import java.nio.file.Path;
 public final class JsonFiles {
   private static final ObjectMapper MAPPER = new ObjectMapper();
 
-  private static final JsonMapper STRICT =
-      JsonMapper.builder()
-          .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build();
-
   private JsonFiles() {}
 
   /**
@@ -29,17 +21,6 @@ public final class JsonFiles {
    */
   public static ObjectNode object() {
     return MAPPER.createObjectNode();
-  }
-
-  /**
-   * Reads JSON that somebody else wrote: a key twice, or anything after the end, is an error.
-   *
-   * @param json UTF-8
-   * @return the tree
-   * @throws IOException saying what is wrong
-   */
-  public static JsonNode parseStrictly(byte[] json) throws IOException {
-    return STRICT.readTree(json);
   }
 
   /**
@@ -73,7 +54,7 @@ public final class JsonFiles {
       return;
     }
     ByteBuffer bytes = StandardCharsets.UTF_8.encode(text);
-    OutputFile.replace(
+    AtomicFile.replace(
         file,
         channel -> {
           while (bytes.hasRemaining()) {

@@ -1,4 +1,4 @@
-/** Files in and out: safetensors, JSON, and writing that cannot leave half a file. */
+/** Files that commands write: JSON, and asking first whether a file can be written. */
 @NullMarked
 package dev.fusedrnn.cli.io;
 

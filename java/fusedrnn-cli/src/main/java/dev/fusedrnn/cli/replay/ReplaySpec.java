@@ -8,6 +8,7 @@ import dev.fusedrnn.RnnConfig;
 import dev.fusedrnn.RnnConfigBuilder;
 import dev.fusedrnn.cli.UserException;
 import dev.fusedrnn.cli.io.JsonFiles;
+import dev.fusedrnn.io.StrictJson;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -48,7 +49,7 @@ public record ReplaySpec(RnnConfig network) {
   public static ReplaySpec read(Path file) {
     JsonNode root;
     try {
-      root = JsonFiles.parseStrictly(Files.readAllBytes(file));
+      root = StrictJson.parse(Files.readAllBytes(file));
     } catch (NoSuchFileException e) {
       throw new UserException(file + ": there is no such file", e);
     } catch (IOException e) {

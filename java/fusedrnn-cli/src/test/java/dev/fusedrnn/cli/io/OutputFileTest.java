@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.fusedrnn.cli.UserException;
+import dev.fusedrnn.io.AtomicFile;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -28,7 +29,7 @@ class OutputFileTest {
     assertThrows(
         IOException.class,
         () ->
-            OutputFile.replace(
+            AtomicFile.replace(
                 file,
                 channel -> {
                   channel.write(ByteBuffer.wrap(new byte[] {1}));

@@ -1,4 +1,4 @@
-package dev.fusedrnn.cli.io;
+package dev.fusedrnn.io;
 
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -19,13 +19,20 @@ import org.jspecify.annotations.Nullable;
  */
 public record Safetensors(Map<String, SafeTensor> tensors, Map<String, String> metadata) {
 
-  /** Copies both maps, keeping their order. */
+  /**
+   * Copies both maps, keeping their order.
+   *
+   * @param tensors by name
+   * @param metadata by key
+   */
   public Safetensors {
     tensors = Collections.unmodifiableMap(new LinkedHashMap<>(tensors));
     metadata = Collections.unmodifiableMap(new LinkedHashMap<>(metadata));
   }
 
   /**
+   * Finds a tensor.
+   *
    * @param name of a tensor
    * @return it, or null where the file has none of that name
    */

@@ -1,4 +1,4 @@
-package dev.fusedrnn.cli.io;
+package dev.fusedrnn.io;
 
 /** The element types that a safetensors file may declare. */
 public enum ElementType {
@@ -36,6 +36,8 @@ public enum ElementType {
   }
 
   /**
+   * Size in memory and file.
+   *
    * @return bytes of one element
    */
   public int bytes() {
@@ -43,6 +45,8 @@ public enum ElementType {
   }
 
   /**
+   * Whether it holds real numbers.
+   *
    * @return whether it is one of F64, F32, F16, BF16
    */
   public boolean isFloating() {

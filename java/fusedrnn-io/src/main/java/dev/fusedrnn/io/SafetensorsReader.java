@@ -1,8 +1,7 @@
-package dev.fusedrnn.cli.io;
+package dev.fusedrnn.io;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.fusedrnn.cli.UserException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -39,18 +38,18 @@ public final class SafetensorsReader {
    *
    * @param file a safetensors file
    * @return its tensors and metadata
-   * @throws UserException that says what is wrong with it and where
+   * @throws FormatException that says what is wrong with it and where
    */
   public static Safetensors read(Path file) {
     if (Files.isDirectory(file)) {
-      throw new UserException(file + ": is a folder; expected a safetensors file");
+      throw new FormatException(file + ": is a folder; expected a safetensors file");
     }
     try (FileChannel channel = FileChannel.open(file)) {
       return new SafetensorsReader(file).read(channel);
     } catch (NoSuchFileException e) {
-      throw new UserException(file + ": there is no such file", e);
+      throw new FormatException(file + ": there is no such file", e);
     } catch (IOException e) {
-      throw new UserException(file + ": cannot be read (" + e + ")", e);
+      throw new FormatException(file + ": cannot be read (" + e + ")", e);
     }
   }
 
@@ -91,7 +90,7 @@ public final class SafetensorsReader {
 
   private JsonNode parse(byte[] header) throws IOException {
     try {
-      JsonNode node = JsonFiles.parseStrictly(header);
+      JsonNode node = StrictJson.parse(header);
       if (node == null || !node.isObject()) {
         throw bad("its header is not a JSON object");
       }
@@ -200,8 +199,8 @@ public final class SafetensorsReader {
     return buffer.array();
   }
 
-  private UserException bad(String format, Object... arguments) {
-    return new UserException(
+  private FormatException bad(String format, Object... arguments) {
+    return new FormatException(
         file + ": not a usable safetensors file: " + String.format(format, arguments));
   }
 }

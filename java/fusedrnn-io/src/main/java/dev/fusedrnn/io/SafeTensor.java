@@ -1,4 +1,4 @@
-package dev.fusedrnn.cli.io;
+package dev.fusedrnn.io;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -17,6 +17,8 @@ public final class SafeTensor {
   }
 
   /**
+   * Makes an F64 tensor.
+   *
    * @param values row-major
    * @param shape the product is the number of values
    * @return an F64 tensor
@@ -28,6 +30,8 @@ public final class SafeTensor {
   }
 
   /**
+   * Makes an F32 tensor.
+   *
    * @param values row-major
    * @param shape the product is the number of values
    * @return an F32 tensor
@@ -39,6 +43,8 @@ public final class SafeTensor {
   }
 
   /**
+   * Makes an I64 tensor.
+   *
    * @param values row-major
    * @param shape the product is the number of values
    * @return an I64 tensor
@@ -50,6 +56,8 @@ public final class SafeTensor {
   }
 
   /**
+   * Makes an F32 tensor of rounded values.
+   *
    * @param values row-major, rounded to float
    * @param shape the product is the number of values
    * @return an F32 tensor
@@ -76,6 +84,8 @@ public final class SafeTensor {
   }
 
   /**
+   * What an element is.
+   *
    * @return the element type
    */
   public ElementType type() {
@@ -83,6 +93,8 @@ public final class SafeTensor {
   }
 
   /**
+   * Sizes of the dimensions.
+   *
    * @return the sizes, outermost first; empty for a scalar
    */
   public long[] shape() {
@@ -90,6 +102,8 @@ public final class SafeTensor {
   }
 
   /**
+   * How many values it has.
+   *
    * @return number of elements
    */
   public int count() {
@@ -105,6 +119,8 @@ public final class SafeTensor {
   }
 
   /**
+   * Its values, exactly.
+   *
    * @return the values of a floating-point tensor
    * @throws IllegalStateException for any other type
    */
@@ -123,6 +139,8 @@ public final class SafeTensor {
   }
 
   /**
+   * Its values in single precision.
+   *
    * @return the values of a floating-point tensor, rounded to float where they are F64
    * @throws IllegalStateException for any other type
    */
@@ -136,6 +154,8 @@ public final class SafeTensor {
   }
 
   /**
+   * Its values as integers.
+   *
    * @return the values of an I64 tensor
    * @throws IllegalStateException for any other type
    */

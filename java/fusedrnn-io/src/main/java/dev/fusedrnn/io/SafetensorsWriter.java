@@ -1,4 +1,4 @@
-package dev.fusedrnn.cli.io;
+package dev.fusedrnn.io;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -29,7 +29,7 @@ public final class SafetensorsWriter {
     List<Map.Entry<String, SafeTensor>> ordered = new ArrayList<>(content.tensors().entrySet());
     ordered.sort(Comparator.comparingInt(e -> -e.getValue().type().bytes()));
     byte[] header = header(ordered, content.metadata());
-    OutputFile.replace(
+    AtomicFile.replace(
         file,
         channel -> {
           writeFully(

@@ -1,4 +1,4 @@
-package dev.fusedrnn.cli.io;
+package dev.fusedrnn.io;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.fusedrnn.cli.UserException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -111,7 +110,7 @@ class SafetensorsTest {
       })
   void aDamagedHeaderIsRefused(String header, int data, String expected) throws IOException {
     Path path = file(header.replace('\'', '"'), data);
-    UserException e = assertThrows(UserException.class, () -> SafetensorsReader.read(path));
+    FormatException e = assertThrows(FormatException.class, () -> SafetensorsReader.read(path));
     assertTrue(e.getMessage().contains("t.safetensors: not a usable safetensors file: "));
     assertTrue(e.getMessage().contains(expected), e.getMessage());
   }
@@ -123,10 +122,10 @@ class SafetensorsTest {
       byte[] bytes = new byte[20];
       ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putLong(length);
       Files.write(path, bytes);
-      assertThrows(UserException.class, () -> SafetensorsReader.read(path), "" + length);
+      assertThrows(FormatException.class, () -> SafetensorsReader.read(path), "" + length);
     }
     Files.write(path, new byte[7]);
-    UserException e = assertThrows(UserException.class, () -> SafetensorsReader.read(path));
+    FormatException e = assertThrows(FormatException.class, () -> SafetensorsReader.read(path));
     assertTrue(e.getMessage().endsWith("it has 7 bytes and cannot hold a header length of 8"));
   }
 
@@ -140,7 +139,7 @@ class SafetensorsTest {
     byte[] whole = Files.readAllBytes(path);
     for (int length = 0; length < whole.length; length++) {
       Files.write(path, Arrays.copyOf(whole, length));
-      assertThrows(UserException.class, () -> SafetensorsReader.read(path), "at " + length);
+      assertThrows(FormatException.class, () -> SafetensorsReader.read(path), "at " + length);
     }
   }
 
@@ -149,9 +148,9 @@ class SafetensorsTest {
     Path missing = folder.resolve("none");
     assertEquals(
         missing + ": there is no such file",
-        assertThrows(UserException.class, () -> SafetensorsReader.read(missing)).getMessage());
+        assertThrows(FormatException.class, () -> SafetensorsReader.read(missing)).getMessage());
     assertEquals(
         folder + ": is a folder; expected a safetensors file",
-        assertThrows(UserException.class, () -> SafetensorsReader.read(folder)).getMessage());
+        assertThrows(FormatException.class, () -> SafetensorsReader.read(folder)).getMessage());
   }
 }
