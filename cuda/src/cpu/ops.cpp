@@ -77,7 +77,7 @@ Gemm product(int64_t M, int64_t N, int64_t K) {
 int team_of(const Machine& machine, const frnn_rnn& rnn) {
   const double gates = static_cast<double>(gates_of(rnn.cell, rnn.variant) * rnn.H);
   const double row = 2.0 * gates * static_cast<double>(rnn.I + width_of(rnn.H, rnn.P));
-  if (rnn.B < 8 && row * static_cast<double>(rnn.B) < 2e5) return 1;
+  if (rnn.B < 8 && row * static_cast<double>(rnn.B) < 1.8e5) return 1;
   return machine.team(row * static_cast<double>(rnn.T * rnn.B));
 }
 

@@ -218,6 +218,7 @@ void Pool::start_members(int count) {
     for (std::unique_ptr<Member>& member : members_)
       member.release();
     members_.clear();
+    apart_ = 0;
     fork_generation_ = generation;
   }
   sigset_t all, before;
@@ -232,6 +233,24 @@ void Pool::start_members(int count) {
     // Fewer threads serve as well.
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+// Keeps the members off the processor of the caller. Left alone, schedulers put two threads that
+// wait for each other onto one processor for milliseconds, where each waits for the other's time
+// slice.
+void Pool::keep_apart(int count) {
+  const int processor = sched_getcpu();
+  if (processor < 0 || (processor == callers_processor_ && apart_ >= count - 1)) return;
+  cpu_set_t others;
+  CPU_ZERO(&others);
+  if (sched_getaffinity(0, sizeof others, &others) != 0) return;
+  if (CPU_COUNT(&others) < count) return;
+  CPU_CLR(processor, &others);
+  for (int i = 1; i < count; ++i) {
+    pthread_setaffinity_np(members_[i - 1]->thread.native_handle(), sizeof others, &others);
+  }
+  callers_processor_ = processor;
+  apart_ = count - 1;
 }
 
 void Pool::run_alone(Job job, const void* context) {
@@ -264,6 +283,7 @@ void Pool::run(int count, Job job, const void* context) {
   if (!team_scratch_ || team_scratch_->count() < count) {
     team_scratch_ = std::make_unique<Scratch>(count);
   }
+  if (count > 1) keep_apart(count);
   Barrier barrier(count);
   const Task task{job, context, count, team_scratch_.get(), &barrier};
   for (int i = 1; i < count; ++i)

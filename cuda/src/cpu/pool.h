@@ -61,6 +61,7 @@ class Pool {
   class Scratch;
 
   void start_members(int count);
+  void keep_apart(int count);
   void run_alone(Job job, const void* context);
   static void serve(Member* member);
 
@@ -68,7 +69,9 @@ class Pool {
   std::vector<std::unique_ptr<Member>> members_;
   std::unique_ptr<Scratch> team_scratch_;
   uint64_t fork_generation_ = 0;
-  std::mutex spare_;  // guards spare_scratch_
+  int callers_processor_ = -1;  // which the members keep off
+  int apart_ = 0;               // how many members do
+  std::mutex spare_;            // guards spare_scratch_
   std::vector<std::unique_ptr<Scratch>> spare_scratch_;
 };
 
