@@ -23,6 +23,7 @@ final class FamilyChecks {
   private final List<CheckCase> cases = new ArrayList<>();
 
   private DType dtype = DType.F32;
+  private boolean tf32;
 
   private FamilyChecks(SplittableRandom seeds) {
     this.seeds = seeds;
@@ -43,6 +44,11 @@ final class FamilyChecks {
         checks.add(cell, "layers 2, reverse too", b -> b.layers(2).bidirectional(true), 5, 0, 3);
       }
       checks.together();
+    }
+    checks.dtype = DType.F32;
+    checks.tf32 = true;
+    for (Cell cell : Cell.values()) {
+      checks.add(cell, "layers 2, reverse too", b -> b.layers(2).bidirectional(true), 5, 0, 3);
     }
     return checks.cases;
   }
@@ -73,7 +79,8 @@ final class FamilyChecks {
         new NetCheck(
             new NetCase(
                 name, cell, s[0], s[1], s[2], s[3], settings, lengths, parts, seeds.nextLong()),
-            dtype));
+            dtype,
+            tf32));
   }
 
   private void variants() {

@@ -12,24 +12,25 @@ import java.util.Map;
  *
  * @param sizes what to run
  * @param dtype F32, BF16 or F16
+ * @param tf32 whether products may be rounded to TF32; F32 alone
  */
-public record NetCheck(NetCase sizes, DType dtype) implements CheckCase {
+public record NetCheck(NetCase sizes, DType dtype, boolean tf32) implements CheckCase {
   @Override
   public String name() {
-    return sizes.name() + (dtype == DType.F32 ? "" : " " + dtype.label());
+    return sizes.name() + (dtype == DType.F32 ? "" : " " + dtype.label()) + (tf32 ? " tf32" : "");
   }
 
   @Override
   public boolean servedBy(Backend backend) {
-    return dtype == DType.F32 || backend == Backend.CUDA || backend == Backend.EMULATED;
+    return dtype == DType.F32 && !tf32 || backend == Backend.CUDA || backend == Backend.EMULATED;
   }
 
   @Override
   public CheckResult run(Device device, Device oracle) {
     Map<String, float[]> data = sizes.data(Storage.of(dtype));
-    Map<String, double[]> got = NetRun.of(device, dtype, sizes, data);
+    Map<String, double[]> got = NetRun.of(device, dtype, tf32, sizes, data);
     Findings findings = new Findings(name(), sizes.seed());
-    compare(oracle, sizes, dtype, data, got).forEach(findings::add);
+    compare(oracle, data, got).forEach(findings::add);
     return findings.result();
   }
 
@@ -49,10 +50,17 @@ public record NetCheck(NetCase sizes, DType dtype) implements CheckCase {
       DType dtype,
       Map<String, float[]> data,
       Map<String, double[]> got) {
+    return new NetCheck(sizes, dtype, false).compare(oracle, data, got);
+  }
+
+  private List<Comparison> compare(
+      Device oracle, Map<String, float[]> data, Map<String, double[]> got) {
     Storage storage = Storage.of(dtype);
-    Map<String, double[]> expected = NetRun.of(oracle, DType.F64, sizes, data);
-    Map<String, float[]> up = PlainNet.run(sizes, data, SummationOrder.ASCENDING, storage);
-    Map<String, float[]> down = PlainNet.run(sizes, data, SummationOrder.DESCENDING, storage);
+    Map<String, double[]> expected = NetRun.of(oracle, DType.F64, false, sizes, data);
+    Map<String, float[]> up =
+        plain(data, tf32 ? SummationOrder.ASCENDING_TF32 : SummationOrder.ASCENDING);
+    Map<String, float[]> down =
+        plain(data, tf32 ? SummationOrder.DESCENDING_TF32 : SummationOrder.DESCENDING);
     List<Comparison> comparisons = new ArrayList<>();
     got.forEach(
         (tensor, values) -> {
@@ -61,5 +69,9 @@ public record NetCheck(NetCase sizes, DType dtype) implements CheckCase {
           comparisons.add(Comparison.of(tensor, sizes.shape(tensor), exact, values, allowed));
         });
     return comparisons;
+  }
+
+  private Map<String, float[]> plain(Map<String, float[]> data, SummationOrder order) {
+    return PlainNet.run(sizes, data, order, Storage.of(dtype));
   }
 }

@@ -45,25 +45,26 @@ public final class NetRun {
    *
    * @param device where
    * @param dtype F32; F64 on the reference; BF16 or F16 on cuda and emulated
+   * @param tf32 whether products may be rounded to TF32
    * @param sizes the case
    * @param data as {@link NetCase#data()} has it
    * @return every output and gradient by name
    * @throws AssertionError where memory beside a tensor, or an input, was written
    */
   public static Map<String, double[]> of(
-      Device device, DType dtype, NetCase sizes, Map<String, float[]> data) {
+      Device device, DType dtype, boolean tf32, NetCase sizes, Map<String, float[]> data) {
     RnnConfig config = sizes.config(dtype);
     try (GuardedBuffers buffers =
         new GuardedBuffers(
             device, name -> keptInF32(name) ? config.stateDtype() : config.dtype())) {
-      return new NetRun(sizes, config, buffers, data).run(device);
+      return new NetRun(sizes, config, buffers, data).run(device, tf32);
     }
   }
 
-  private Map<String, double[]> run(Device device) {
+  private Map<String, double[]> run(Device device, boolean tf32) {
     Rnn rnn = Rnn.create(device, config);
     RnnCall call = rnn.newCall(sizes.steps(), sizes.batch(), true);
-    call.seed(sizes.seed(), NetCase.MASK_OFFSET);
+    call.seed(sizes.seed(), NetCase.MASK_OFFSET).allowTf32(tf32);
     if (!sizes.lengths().isEmpty()) {
       call.lengths(buffers.integers(sizes.liveSteps()));
     }

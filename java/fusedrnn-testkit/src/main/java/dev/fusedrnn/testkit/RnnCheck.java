@@ -19,7 +19,7 @@ public record RnnCheck(RnnCase sizes) implements CheckCase {
 
   @Override
   public CheckResult run(Device device, Device oracle) {
-    return new NetCheck(sizes.net(), DType.F32).run(device, oracle);
+    return new NetCheck(sizes.net(), DType.F32, false).run(device, oracle);
   }
 
   /**

@@ -35,7 +35,7 @@ public final class RnnRun {
   public static Map<String, double[]> of(
       Device device, DType dtype, RnnCase sizes, Map<String, float[]> data) {
     Map<String, double[]> results = new LinkedHashMap<>();
-    NetRun.of(device, dtype, sizes.net(), RnnCase.netNames(data))
+    NetRun.of(device, dtype, false, sizes.net(), RnnCase.netNames(data))
         .forEach((name, values) -> results.put(RnnCase.headerName(name), values));
     return results;
   }

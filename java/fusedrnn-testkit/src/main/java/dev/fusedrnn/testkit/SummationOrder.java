@@ -8,7 +8,19 @@ enum SummationOrder {
   /** From the first term to the last. */
   ASCENDING,
   /** From the last term to the first. */
-  DESCENDING;
+  DESCENDING,
+  /** {@link #ASCENDING}, the factors of each term rounded to TF32 first. */
+  ASCENDING_TF32,
+  /** {@link #DESCENDING}, the factors of each term rounded to TF32 first. */
+  DESCENDING_TF32;
+
+  /** TF32 keeps 10 of the 23 bits of fraction: to the nearest, ties away from zero. */
+  private static float tf32(float value) {
+    if (!Float.isFinite(value)) {
+      return value;
+    }
+    return Float.intBitsToFloat(Float.floatToRawIntBits(value) + 0x1000 & 0xFFFFE000);
+  }
 
   /**
    * The dot product of two strided vectors in float, added to a start value.
@@ -22,8 +34,11 @@ enum SummationOrder {
       float start, float[] a, int aStart, int aStep, float[] b, int bStart, int bStep, int count) {
     float sum = start;
     for (int k = 0; k < count; k++) {
-      int term = this == ASCENDING ? k : count - 1 - k;
-      sum += a[aStart + term * aStep] * b[bStart + term * bStep];
+      int term = this == ASCENDING || this == ASCENDING_TF32 ? k : count - 1 - k;
+      float left = a[aStart + term * aStep];
+      float right = b[bStart + term * bStep];
+      boolean rounds = this == ASCENDING_TF32 || this == DESCENDING_TF32;
+      sum += rounds ? tf32(left) * tf32(right) : left * right;
     }
     return sum;
   }

@@ -39,8 +39,8 @@ class PlainNetTest {
   void agreesWithTheOracle(NetCase sizes) {
     Map<String, float[]> data = sizes.data();
     try (Device oracle = Device.open(Backend.REFERENCE)) {
-      Map<String, double[]> expected = NetRun.of(oracle, DType.F64, sizes, data);
-      for (SummationOrder order : SummationOrder.values()) {
+      Map<String, double[]> expected = NetRun.of(oracle, DType.F64, false, sizes, data);
+      for (SummationOrder order : List.of(SummationOrder.ASCENDING, SummationOrder.DESCENDING)) {
         Map<String, float[]> got = PlainNet.run(sizes, data, order, Storage.F32);
         expected.forEach((name, exact) -> requireClose(name, exact, got.get(name)));
       }
