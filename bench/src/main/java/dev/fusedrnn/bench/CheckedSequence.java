@@ -68,15 +68,23 @@ final class CheckedSequence implements AutoCloseable {
     upload(parameters.biasHh(), "b_hh");
     upload(sequence.x(), "x");
     upload(sequence.h0(), "h0");
-    upload(sequence.c0(), "c0");
+    if (hasCellState()) {
+      upload(sequence.c0(), "c0");
+    }
     uploadUpstream();
+  }
+
+  private boolean hasCellState() {
+    return sizes.cell().hasCellState();
   }
 
   private void uploadUpstream() {
     if (training) {
       upload(sequence.dy(), "dy");
       upload(sequence.dhT(), "dhT");
-      upload(sequence.dcT(), "dcT");
+      if (hasCellState()) {
+        upload(sequence.dcT(), "dcT");
+      }
     }
   }
 
@@ -111,7 +119,9 @@ final class CheckedSequence implements AutoCloseable {
     if (training) {
       maskUpstream(sequence.dy(), "dy");
       maskUpstream(sequence.dhT(), "dhT");
-      maskUpstream(sequence.dcT(), "dcT");
+      if (hasCellState()) {
+        maskUpstream(sequence.dcT(), "dcT");
+      }
       train();
       uploadUpstream();
     } else {
@@ -142,11 +152,15 @@ final class CheckedSequence implements AutoCloseable {
     Map<String, double[]> results = new LinkedHashMap<>();
     result(results, "y", sequence.y());
     result(results, "hT", sequence.hT());
-    result(results, "cT", sequence.cT());
+    if (hasCellState()) {
+      result(results, "cT", sequence.cT());
+    }
     if (training) {
       result(results, "dx", sequence.dx());
       result(results, "dh0", sequence.dh0());
-      result(results, "dc0", sequence.dc0());
+      if (hasCellState()) {
+        result(results, "dc0", sequence.dc0());
+      }
       result(results, "dw_ih", gradients.weightIh());
       result(results, "dw_hh", gradients.weightHh());
       result(results, "db_ih", gradients.biasIh());

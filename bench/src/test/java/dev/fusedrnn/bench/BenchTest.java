@@ -64,10 +64,13 @@ class BenchTest {
   @ParameterizedTest
   @ValueSource(strings = {"reference", "cpu", "emulated"})
   void aRightLayerPassesTheCheck(String backend) {
-    for (boolean training : new boolean[] {false, true}) {
-      try (Device device = Device.open(backend);
-          CheckedSequence sequence = new CheckedSequence(device, ODD, training)) {
-        sequence.check();
+    RnnCase gru = new RnnCase(Cell.GRU, 5, 7, 3, 9, RnnCase.ALL, 12);
+    for (RnnCase sizes : List.of(ODD, gru)) {
+      for (boolean training : new boolean[] {false, true}) {
+        try (Device device = Device.open(backend);
+            CheckedSequence sequence = new CheckedSequence(device, sizes, training)) {
+          sequence.check();
+        }
       }
     }
   }
