@@ -9,6 +9,7 @@
 
 #include "cpu/family_forward.h"
 #include "cells/rnn.h"
+#include "cpu/dispatch.h"
 
 namespace frnn::cpu::FRNN_CPU_ISA {
 namespace forward {
@@ -336,24 +337,7 @@ void run(const Worker& worker, const Call& call) {
 void family_forward(const Worker& worker, const Family& family) {
   using namespace forward;
   const Call call(family);
-  switch (family.rnn.cell) {
-    case FRNN_LSTM:
-      return run<FRNN_LSTM>(worker, call);
-    case FRNN_GRU:
-      return run<FRNN_GRU>(worker, call);
-    case FRNN_GRU_RESET_BEFORE:
-      return run<FRNN_GRU_RESET_BEFORE>(worker, call);
-    case FRNN_RNN_TANH:
-      return run<FRNN_RNN_TANH>(worker, call);
-    case FRNN_RNN_RELU:
-      return run<FRNN_RNN_RELU>(worker, call);
-    case FRNN_MUT1:
-      return run<FRNN_MUT1>(worker, call);
-    case FRNN_MUT2:
-      return run<FRNN_MUT2>(worker, call);
-    default:
-      return run<FRNN_MUT3>(worker, call);
-  }
+  with_cell(family.rnn.cell, [&](auto cell) { run<cell>(worker, call); });
 }
 
 }  // namespace frnn::cpu::FRNN_CPU_ISA

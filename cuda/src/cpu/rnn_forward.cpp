@@ -6,6 +6,7 @@
 #include "cells/gru.h"
 #include "cells/lstm.h"
 #include "cells/rnn.h"
+#include "cpu/dispatch.h"
 #include "cpu/kernels.h"
 #include "cpu/layout.h"
 #include "cpu/pack.h"
@@ -380,18 +381,7 @@ void run(const Worker& worker, const Call& call) {
 // Called by every member of a team. When it returns, all results are there.
 void rnn_forward(const Worker& worker, const frnn_rnn& rnn) {
   const Call call(rnn);
-  switch (rnn.cell) {
-    case FRNN_LSTM:
-      return run<FRNN_LSTM>(worker, call);
-    case FRNN_GRU:
-      return run<FRNN_GRU>(worker, call);
-    case FRNN_GRU_RESET_BEFORE:
-      return run<FRNN_GRU_RESET_BEFORE>(worker, call);
-    case FRNN_RNN_TANH:
-      return run<FRNN_RNN_TANH>(worker, call);
-    default:
-      return run<FRNN_RNN_RELU>(worker, call);
-  }
+  with_plain_cell(rnn.cell, [&](auto cell) { run<cell>(worker, call); });
 }
 
 }  // namespace frnn::cpu::FRNN_CPU_ISA

@@ -7,6 +7,7 @@
 
 #include "fusedrnn.h"
 #include "host/empty.h"
+#include "host/json_text.h"
 #include "host/net.h"
 #include "host/registry.h"
 #include "host/table_image.h"
@@ -76,23 +77,14 @@ Status at_least_zero(const char* what, int64_t value) {
                                                     static_cast<long long>(value)));
 }
 
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c == '\n' ? ' ' : c;
-  }
-  return out + "\"";
-}
-
 std::string build_info() {
-  std::string out = "{\"version\": " + quoted(FRNN_VERSION) +
-                    ", \"compiler\": " + quoted("g++-compatible " __VERSION__);
+  std::string out = "{\"version\": " + json_text(FRNN_VERSION) +
+                    ", \"compiler\": " + json_text("g++-compatible " __VERSION__);
   for (const char* const backend : {"cpu", "emulated", "cuda"}) {
     Provider* provider = nullptr;
     const Status found = find_provider(backend, &provider);
     out += std::string(", \"") + backend + "\": ";
-    out += found.ok() ? provider->build_info() : "{\"unavailable\": " + quoted(found.text) + "}";
+    out += found.ok() ? provider->build_info() : "{\"unavailable\": " + json_text(found.text) + "}";
   }
   return out + "}";
 }
