@@ -55,6 +55,7 @@ Context::Context() {
   properties_.clock_khz = 1000000;
   properties_.cooperative = true;
   properties_.clusters = true;
+  properties_.largest_cluster = emulated::kMostClusterBlocks;
   properties_.emulated = true;
 }
 

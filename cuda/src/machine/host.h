@@ -45,6 +45,7 @@
 #include <string>
 
 #include "host/status.h"
+#include "machine/properties.h"
 #include "machine/qualifiers.h"
 
 namespace frnn::machine {
@@ -59,26 +60,6 @@ struct Grid {
   bool cooperative = false;  // all blocks are alive at once; sync_grid is allowed
   int cluster = 1;           // blocks in a cluster; `blocks` is a multiple of it. More than 8, and
                              // shapes that need much, may not be there: ask resident_clusters
-};
-
-struct Properties {
-  std::string name;
-  int ordinal = 0;
-  int major = 0;  // compute capability
-  int minor = 0;
-  int multiprocessors = 0;
-  int threads_per_multiprocessor = 0;
-  int registers_per_multiprocessor = 0;
-  int64_t memory_bytes = 0;
-  int64_t l2_bytes = 0;
-  int64_t shared_bytes_per_multiprocessor = 0;
-  int64_t shared_bytes_per_block = 0;  // the most that a launch may ask for
-  int clock_khz = 0;
-  int driver_version = 0;  // CUDA's form, 13000 for 13.0; 0 where emulated
-  int runtime_version = 0;
-  bool cooperative = false;
-  bool clusters = false;
-  bool emulated = false;
 };
 
 }  // namespace frnn::machine

@@ -42,6 +42,13 @@ void* pointer_of(int64_t address) {
   return reinterpret_cast<void*>(address);
 }
 
+// Eight blocks are portable (CUDA programming guide, thread block clusters); compute capabilities
+// 9.0 and 10.x take sixteen where the kernel says that it knows.
+int largest_cluster(const cudaDeviceProp& p) {
+  if (p.clusterLaunch == 0) return 1;
+  return p.major == 9 || p.major == 10 ? 16 : 8;
+}
+
 }  // namespace
 
 Status Context::device_count(int64_t* count) {
@@ -78,6 +85,7 @@ Status Context::read_properties() {
   to.shared_bytes_per_block = static_cast<int64_t>(p.sharedMemPerBlockOptin);
   to.cooperative = p.cooperativeLaunch != 0;
   to.clusters = p.clusterLaunch != 0;
+  to.largest_cluster = largest_cluster(p);
   FRNN_TRY(check(cudaDeviceGetAttribute(&to.clock_khz, cudaDevAttrClockRate, to.ordinal),
                  "reading the clock rate"));
   FRNN_TRY(check(cudaDriverGetVersion(&to.driver_version), "reading the driver version"));
