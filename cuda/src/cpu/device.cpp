@@ -241,7 +241,9 @@ class CpuDevice : public Device {
   Status rnn_forward(const frnn_rnn& rnn) override {
     return launch(rnn.stream, 2, [&](const Machine& m) { cpu::rnn_forward(m, rnn); });
   }
-  Status rnn_backward(const frnn_rnn& rnn) override {
+  using Device::rnn_backward;
+  Status rnn_backward(const frnn_rnn& rnn, int64_t before_dx) override {
+    if (before_dx != 0) FRNN_TRY(stream_wait(rnn.stream, before_dx));
     return launch(rnn.stream, 4, [&](const Machine& m) { cpu::rnn_backward(m, rnn); });
   }
   Status mask_add(const MaskAdd& what) override {

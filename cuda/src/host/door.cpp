@@ -45,12 +45,18 @@ int guarded(const char* operation, Body body) {
 }
 
 template <typename Body>
-int on_device(const char* operation, int64_t handle, Body body) {
+int on_open(const char* operation, int64_t handle, Body body) {
   return guarded(operation, [&]() -> Status {
     std::shared_ptr<OpenDevice> open;
     FRNN_TRY(find_device(handle, &open));
-    return body(*open->device, open->backend);
+    return body(*open);
   });
+}
+
+template <typename Body>
+int on_device(const char* operation, int64_t handle, Body body) {
+  return on_open(operation, handle,
+                 [&](OpenDevice& open) { return body(*open.device, open.backend); });
 }
 
 // A compute call: the struct is copied, checked, then handed on.
@@ -223,8 +229,10 @@ int frnn_stream_create(int64_t device, int64_t* stream) {
 }
 
 int frnn_stream_destroy(int64_t device, int64_t stream) {
-  return frnn::on_device("frnn_stream_destroy", device, [&](Device& d, const auto&) {
-    return stream == 0 ? Status::success() : d.stream_destroy(stream);
+  return frnn::on_open("frnn_stream_destroy", device, [&](frnn::OpenDevice& open) -> Status {
+    if (stream == 0) return Status::success();
+    FRNN_TRY(open.device->stream_destroy(stream));
+    return open.side_streams.forget(stream);
   });
 }
 
@@ -319,20 +327,19 @@ int frnn_net_bytes(const char* backend, const frnn_net* net, frnn_rnn_sizes* siz
 }
 
 int frnn_net_forward(int64_t device, const frnn_net* net) {
-  return frnn::on_device("frnn_net_forward", device, [&](Device& d, const auto& backend) -> Status {
+  return frnn::on_open("frnn_net_forward", device, [&](frnn::OpenDevice& open) -> Status {
     frnn_net args;
     FRNN_TRY(frnn::load("frnn_net", net, &args));
-    return frnn::net_forward(d, args, backend);
+    return frnn::net_forward(open, args);
   });
 }
 
 int frnn_net_backward(int64_t device, const frnn_net* net) {
-  return frnn::on_device("frnn_net_backward", device,
-                         [&](Device& d, const auto& backend) -> Status {
-                           frnn_net args;
-                           FRNN_TRY(frnn::load("frnn_net", net, &args));
-                           return frnn::net_backward(d, args, backend);
-                         });
+  return frnn::on_open("frnn_net_backward", device, [&](frnn::OpenDevice& open) -> Status {
+    frnn_net args;
+    FRNN_TRY(frnn::load("frnn_net", net, &args));
+    return frnn::net_backward(open, args);
+  });
 }
 
 int frnn_table_bytes(const frnn_tensors* tensors, int64_t* bytes, int64_t* chunks) {

@@ -114,8 +114,8 @@ Status GpuDevice::event_elapsed_us(int64_t start, int64_t end, double* us) {
 Status GpuDevice::rnn_forward(const frnn_rnn& rnn) {
   return gpu_rnn_forward(*context_, blas_, rnn);
 }
-Status GpuDevice::rnn_backward(const frnn_rnn& rnn) {
-  return gpu_rnn_backward(*context_, blas_, rnn);
+Status GpuDevice::rnn_backward(const frnn_rnn& rnn, int64_t before_dx) {
+  return gpu_rnn_backward({*context_, rnn.stream, before_dx}, blas_, rnn);
 }
 
 }  // namespace frnn

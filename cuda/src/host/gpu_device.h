@@ -40,7 +40,8 @@ class GpuDevice final : public Device {
   Status event_elapsed_us(int64_t start, int64_t end, double* us) override;
 
   Status rnn_forward(const frnn_rnn& rnn) override;
-  Status rnn_backward(const frnn_rnn& rnn) override;
+  using Device::rnn_backward;
+  Status rnn_backward(const frnn_rnn& rnn, int64_t before_dx) override;
   bool serves_16_bit() const override { return true; }
   Status mask_add(const MaskAdd& what) override;
   Status clip_by_global_norm(const frnn_clip& clip) override;

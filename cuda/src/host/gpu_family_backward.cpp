@@ -40,10 +40,11 @@ class FamilyBackward {
           queue_, {seq_, at(work_.dh), at(work_.dhin), elements_at<Elem>(rnn_.dh0)}));
     }
     FRNN_TRY(norm_gradients());
-    FRNN_TRY(input_gradients());
+    FRNN_TRY(input_weight_gradient());
     FRNN_TRY(recurrent_weight_gradient());
     FRNN_TRY(other_weight_gradients());
     FRNN_TRY(bias_gradients());
+    FRNN_TRY(input_gradient());  // last: it may have to wait for the other direction's
     return blas_.end();
   }
 
@@ -216,24 +217,29 @@ class FamilyBackward {
                  at(work_.weighted), gain, unit, da_, elem(work_.dax)});
   }
 
-  Status input_gradients() {
-    const Elem* const dax = rnn_.norm == FRNN_NO_NORM ? da_ : elem(work_.dax);
-    const int64_t x_ld = rnn_.x_ld != 0 ? rnn_.x_ld : rnn_.I;
-    if (rnn_.dx != 0) {
-      const float beta = (rnn_.flags & FRNN_ACCUMULATE_DX) != 0 ? 1.0f : 0.0f;
-      FRNN_TRY(blas_.multiply(rows_, rnn_.I, columns_, {dax, columns_},
-                              {elements_at<Elem>(rnn_.w_ih), rnn_.I}, beta,
-                              elements_at<Elem>(rnn_.dx), x_ld));
-    }
+  // Gradients of W x itself.
+  const Elem* dax() const { return rnn_.norm == FRNN_NO_NORM ? da_ : elem(work_.dax); }
+  int64_t x_ld() const { return rnn_.x_ld != 0 ? rnn_.x_ld : rnn_.I; }
+
+  Status input_gradient() {
+    if (rnn_.dx == 0) return Status::success();
+    FRNN_TRY(queue_.wait_before_dx());
+    const float beta = (rnn_.flags & FRNN_ACCUMULATE_DX) != 0 ? 1.0f : 0.0f;
+    return blas_.multiply(rows_, rnn_.I, columns_, {dax(), columns_},
+                          {elements_at<Elem>(rnn_.w_ih), rnn_.I}, beta, elements_at<Elem>(rnn_.dx),
+                          x_ld());
+  }
+
+  Status input_weight_gradient() {
     if (rnn_.dw_ih == 0) return Status::success();
-    Operand x = {elements_at<Elem>(rnn_.x), x_ld};
+    Operand x = {elements_at<Elem>(rnn_.x), x_ld()};
     if (lengths_) {  // what lies beyond a row's length may be anything, NaN too
       FRNN_TRY(sequence_live_rows<Elem>(
-          queue_, {seq_.T, seq_.B, static_cast<int>(rnn_.I), seq_.batch_first, seq_.lengths, x_ld,
+          queue_, {seq_.T, seq_.B, static_cast<int>(rnn_.I), seq_.batch_first, seq_.lengths, x_ld(),
                    elements_at<Elem>(rnn_.x), elem(work_.x)}));
       x = {elem(work_.x), rnn_.I};
     }
-    return blas_.multiply(columns_, rnn_.I, rows_, {dax, columns_, true}, x, beta_,
+    return blas_.multiply(columns_, rnn_.I, rows_, {dax(), columns_, true}, x, beta_,
                           elements_at<Elem>(rnn_.dw_ih), rnn_.I);
   }
 

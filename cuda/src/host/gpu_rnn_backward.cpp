@@ -41,10 +41,10 @@ class Backward {
     }
     for (int64_t t = rnn_.T - 1; t >= 0; --t)
       FRNN_TRY(step(t));
-    FRNN_TRY(input_gradient());
     FRNN_TRY(input_weight_gradient());
     FRNN_TRY(recurrent_weight_gradient());
     FRNN_TRY(bias_gradients());
+    FRNN_TRY(input_gradient());  // last: it may have to wait for the other direction's
     return blas_.end();
   }
 
@@ -139,6 +139,7 @@ class Backward {
 
   Status input_gradient() {
     if (rnn_.dx == 0) return Status::success();
+    FRNN_TRY(queue_.wait_before_dx());
     return blas_.multiply(
         rnn_.T * rnn_.B, rnn_.I, columns_, {da_, columns_}, {floats_at(rnn_.w_ih), rnn_.I},
         (rnn_.flags & FRNN_ACCUMULATE_DX) != 0 ? 1.0f : 0.0f, floats_at(rnn_.dx), x_ld());
@@ -209,10 +210,9 @@ class Backward {
 
 }  // namespace
 
-Status gpu_rnn_backward(machine::Context& context, GpuBlas& blas, const frnn_rnn& rnn) {
+Status gpu_rnn_backward(const Queue& queue, GpuBlas& blas, const frnn_rnn& rnn) {
   FRNN_TRY(gpu_rnn_fits(rnn));
-  BlasSession session(blas, context);
-  const Queue queue = {context, rnn.stream};
+  BlasSession session(blas, queue.context);
   return is_family(as_trained(rnn)) ? gpu_family_backward(queue, session, rnn)
                                     : Backward(rnn, queue, session).run();
 }

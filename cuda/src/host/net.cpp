@@ -4,6 +4,10 @@
 // in[k + 1] = dropout(out[k]). Buffers that would be equal are one. A training call keeps raw and
 // in in the reserve beside the layers' own reserves; an inference call needs each only until the
 // next layer has run, and alternates between two slots of the workspace.
+//
+// On a gpu the two directions of a layer run at the same time, each in a workspace of its own. In
+// the backward pass the reverse direction adds its dx to that of the other, so it waits for it
+// there: the bits are those of one direction after the other.
 
 #include "host/net.h"
 
@@ -26,6 +30,7 @@ class Net {
   Status check_shape() const;
   Status check_layers(const Device& device) const;
   void lay_out();
+  Status open_lanes(OpenDevice& open);
   Status forward(Device& device) const;
   Status backward(Device& device) const;
   int64_t reserve_used() const { return reserve_used_; }
@@ -36,6 +41,8 @@ class Net {
   bool masked() const { return training() && net_.dropout > 0; }
   bool adds(int64_t k) const { return net_.residual != 0 && k > 0; }
   bool empty() const { return net_.T == 0 || net_.B == 0; }
+  // Directions that have a workspace of their own.
+  int64_t workspaces() const { return backend_ == "cpu" ? 1 : net_.D; }
   int64_t width() const { return net_.D * width_of(net_.H, net_.P); }
   int64_t sequence_bytes() const { return net_.T * net_.B * width() * bytes_of(net_.dtype); }
 
@@ -45,7 +52,12 @@ class Net {
   void bind_parameters(int64_t k, int64_t d, frnn_rnn* rnn) const;
   MaskAdd mask_add(int64_t k, int64_t a, int64_t b, int64_t out, bool mask) const;
   Status run_mask_add(Device& device, const MaskAdd& what) const;
+  bool shares_results() const;
+  int64_t stream_of(int64_t d) const { return lanes_ == nullptr ? net_.stream : lanes_->stream(d); }
+  Status fork() const { return lanes_ == nullptr ? Status::success() : lanes_->fork(net_.D); }
+  Status join() const { return lanes_ == nullptr ? Status::success() : lanes_->join(net_.D); }
   Status backward_layer(Device& device, int64_t k, int64_t dout, int64_t din) const;
+  Status backward_direction(Device& device, const frnn_rnn& rnn, int64_t d) const;
 
   const frnn_net& net_;
   const std::string backend_;
@@ -54,10 +66,11 @@ class Net {
   std::vector<int64_t> reserve_;   // by layer * D + direction
   std::vector<int64_t> din_;       // by layer, two slots
   int64_t layer_reserve_bytes_ = 0;
-  int64_t layer_workspace_ = 0;
+  int64_t layer_workspace_[2] = {0, 0};  // by direction
   int64_t layer_workspace_bytes_ = 0;
   int64_t reserve_used_ = 0;
   int64_t workspace_used_ = 0;
+  Lanes* lanes_ = nullptr;  // null: one direction after the other
 };
 
 // The layer's sizes and settings, nothing bound.
@@ -116,8 +129,8 @@ frnn_rnn Net::layer(int64_t k, int64_t d) const {
   rnn.c0 = c(net_.c0), rnn.cT = c(net_.cT), rnn.dcT = c(net_.dcT), rnn.dc0 = c(net_.dc0);
   rnn.reserve = reserve_[static_cast<size_t>(at)];
   rnn.reserve_bytes = layer_reserve_bytes_;
-  rnn.workspace = layer_workspace_, rnn.workspace_bytes = layer_workspace_bytes_;
-  rnn.stream = net_.stream, rnn.blas = net_.blas;
+  rnn.workspace = layer_workspace_[d], rnn.workspace_bytes = layer_workspace_bytes_;
+  rnn.stream = stream_of(d), rnn.blas = net_.blas;
   return rnn;
 }
 
@@ -154,7 +167,9 @@ void Net::lay_out() {
   }
   if (!training()) layer_reserve_bytes_ = 0;
   Carver reserve(net_.reserve), workspace(net_.workspace);
-  layer_workspace_ = workspace.take(layer_workspace_bytes_);
+  for (int64_t d = 0; d < workspaces(); ++d)
+    layer_workspace_[d] = workspace.take(layer_workspace_bytes_);
+  if (workspaces() == 1) layer_workspace_[1] = layer_workspace_[0];
   for (int64_t k = 0; k < net_.L * net_.D; ++k)
     reserve_.push_back(reserve.take(layer_reserve_bytes_));
   lay_out_activations(training() ? &reserve : &workspace);
@@ -167,6 +182,32 @@ void Net::lay_out() {
       din_.push_back(k == 0 ? net_.dx : slots[k % 2]);
   }
   reserve_used_ = reserve.bytes(), workspace_used_ = workspace.bytes();
+}
+
+// Whether the directions of some layer write to the same memory: then they must not run at once.
+bool Net::shares_results() const {
+  if (net_.norm == FRNN_BATCH_NORM) {
+    const frnn_weights* w = reinterpret_cast<const frnn_weights*>(net_.weights);
+    for (int64_t k = 0; k < net_.L; ++k, w += 2) {
+      if (w[0].running_mean == w[1].running_mean || w[0].running_var == w[1].running_var)
+        return true;
+    }
+  }
+  if (!backward_ || net_.gradients == 0) return false;
+  constexpr int64_t kTensors = sizeof(frnn_weights) / sizeof(int64_t);
+  const int64_t* g = reinterpret_cast<const int64_t*>(net_.gradients);
+  for (int64_t k = 0; k < net_.L; ++k, g += 2 * kTensors) {
+    for (int64_t n = 0; n < kTensors; ++n) {
+      if (g[n] != 0 && g[n] == g[kTensors + n]) return true;
+    }
+  }
+  return false;
+}
+
+// A caller's BLAS handle stays on the caller's stream: setting another would take its workspace.
+Status Net::open_lanes(OpenDevice& open) {
+  if (workspaces() == 1 || empty() || net_.blas != 0 || shares_results()) return Status::success();
+  return open.side_streams.lanes_of(*open.device, net_.stream, net_.D, &lanes_);
 }
 
 MaskAdd Net::mask_add(int64_t k, int64_t a, int64_t b, int64_t out, bool mask) const {
@@ -187,10 +228,12 @@ Status Net::run_mask_add(Device& device, const MaskAdd& what) const {
 
 Status Net::forward(Device& device) const {
   for (int64_t k = 0; k < net_.L; ++k) {
+    FRNN_TRY(fork());
     for (int64_t d = 0; d < net_.D; ++d) {
       const frnn_rnn rnn = layer(k, d);
       FRNN_TRY(empty() ? empty_rnn_forward(device, rnn) : device.rnn_forward(rnn));
     }
+    FRNN_TRY(join());
     const size_t at = static_cast<size_t>(k);
     const bool last = k + 1 == net_.L;
     const int64_t out = last ? net_.y : in_[at + 1];
@@ -208,16 +251,24 @@ Status Net::backward_layer(Device& device, int64_t k, int64_t dout, int64_t din)
     FRNN_TRY(device.copy(din, dout, sequence_bytes(), FRNN_DEVICE_TO_DEVICE, net_.stream));
     accumulate = true;
   }
+  FRNN_TRY(fork());
   for (int64_t d = 0; d < net_.D; ++d) {
     frnn_rnn rnn = layer(k, d);
     const int64_t W = width_of(net_.H, net_.P);
     rnn.dy = dout == 0 ? 0 : dout + d * W * bytes_of(net_.dtype);
     rnn.dx = din;
     if (accumulate) rnn.flags |= FRNN_ACCUMULATE_DX;
-    FRNN_TRY(empty() ? empty_rnn_backward(device, rnn) : device.rnn_backward(rnn));
+    FRNN_TRY(backward_direction(device, rnn, d));
     accumulate = true;
   }
-  return Status::success();
+  return join();
+}
+
+Status Net::backward_direction(Device& device, const frnn_rnn& rnn, int64_t d) const {
+  if (empty()) return empty_rnn_backward(device, rnn);
+  if (d == 0 || lanes_ == nullptr) return device.rnn_backward(rnn);
+  FRNN_TRY(lanes_->mark(0));
+  return device.rnn_backward(rnn, lanes_->event(0));
 }
 
 Status Net::backward(Device& device) const {
@@ -289,20 +340,22 @@ Status net_sizes(const frnn_net& net, const std::string& backend, frnn_rnn_sizes
   return Status::success();
 }
 
-Status net_forward(Device& device, const frnn_net& given, const std::string& backend) {
-  Net net(given, backend, false);
+Status net_forward(OpenDevice& open, const frnn_net& given) {
+  Net net(given, open.backend, false);
   FRNN_TRY(net.check_shape());
   net.lay_out();
-  FRNN_TRY(net.check_layers(device));
-  return net.forward(device);
+  FRNN_TRY(net.check_layers(*open.device));
+  FRNN_TRY(net.open_lanes(open));
+  return net.forward(*open.device);
 }
 
-Status net_backward(Device& device, const frnn_net& given, const std::string& backend) {
-  Net net(given, backend, true);
+Status net_backward(OpenDevice& open, const frnn_net& given) {
+  Net net(given, open.backend, true);
   FRNN_TRY(net.check_shape());
   net.lay_out();
-  FRNN_TRY(net.check_layers(device));
-  return net.backward(device);
+  FRNN_TRY(net.check_layers(*open.device));
+  FRNN_TRY(net.open_lanes(open));
+  return net.backward(*open.device);
 }
 
 }  // namespace frnn

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "host/provider.h"
+#include "host/registry.h"
 #include "host/validate.h"
 
 namespace frnn {
@@ -13,8 +13,8 @@ namespace frnn {
 Status net_sizes(const frnn_net& net, const std::string& backend, frnn_rnn_sizes* sizes);
 
 // Checks everything first; nothing is launched where anything is wrong.
-Status net_forward(Device& device, const frnn_net& net, const std::string& backend);
-Status net_backward(Device& device, const frnn_net& net, const std::string& backend);
+Status net_forward(OpenDevice& open, const frnn_net& net);
+Status net_backward(OpenDevice& open, const frnn_net& net);
 
 }  // namespace frnn
 

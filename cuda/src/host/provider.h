@@ -60,7 +60,10 @@ class Device {
   virtual Status event_elapsed_us(int64_t start, int64_t end, double* us) = 0;
 
   virtual Status rnn_forward(const frnn_rnn& rnn) = 0;
-  virtual Status rnn_backward(const frnn_rnn& rnn) = 0;
+  // `before_dx`, where not 0, is an event that must have happened before dx is read or written:
+  // two directions of a layer run at the same time up to there.
+  virtual Status rnn_backward(const frnn_rnn& rnn, int64_t before_dx) = 0;
+  Status rnn_backward(const frnn_rnn& rnn) { return rnn_backward(rnn, 0); }
   virtual bool serves_16_bit() const = 0;  // bf16 and f16 in frnn_rnn and mask_add
   virtual Status mask_add(const MaskAdd& mask_add) = 0;
   virtual Status clip_by_global_norm(const frnn_clip& clip) = 0;

@@ -7,13 +7,17 @@
 #include <string>
 
 #include "host/provider.h"
+#include "host/side_streams.h"
 #include "host/status.h"
 
 namespace frnn {
 
 struct OpenDevice {
+  ~OpenDevice() { side_streams.close(); }
+
   std::string backend;
   std::unique_ptr<Device> device;
+  SideStreams side_streams;
 };
 
 // Loads the provider's library when it is first asked for. The text of a failure lists what was

@@ -13,7 +13,11 @@ namespace frnn {
 struct Queue {
   machine::Context& context;
   machine::Stream stream;
+  machine::Event before_dx = 0;  // must have happened before dx is touched; 0: nothing must
 
+  Status wait_before_dx() const {
+    return before_dx == 0 ? Status::success() : context.stream_wait(stream, before_dx);
+  }
   int64_t multiprocessors() const { return context.properties().multiprocessors; }
 };
 
