@@ -74,6 +74,8 @@ class Call {
       lengths = std::make_unique<Tensor<int32_t>>(*device_, p_.lengths);
       rnn.lengths = lengths->address();
     }
+    const Tensor<int64_t> added(*device_, std::vector<int64_t>{5});
+    if (rnn.offset % 2 == 1) rnn.offset -= 5, rnn.offset_address = added.address();
     bind(&rnn);
     const frnn_rnn_sizes sizes = sizes_of(rnn);
     Tensor<char> reserve(*device_, sizes.reserve_bytes);
@@ -414,14 +416,15 @@ void check_mask_add(bool batch_first, double p, bool add) {
   const Floats a = random.uniforms<float>(T * B * F, -1, 1),
                b = random.uniforms<float>(T * B * F, -1, 1);
   Tensor<float> g_a(*device, a), g_b(*device, b);
+  const Tensor<int64_t> g_added(*device, std::vector<int64_t>{7});
   MaskAdd what{};
   what.T = T, what.B = B, what.F = F, what.dtype = FRNN_F32;
   what.batch_first = batch_first ? 1 : 0;
   what.a = g_a.address(), what.b = add ? g_b.address() : 0, what.out = g_a.address();
-  what.p = p, what.seed = 11, what.offset = 12, what.mask_stream = 6;
+  what.p = p, what.source = {11, 5, 6, g_added.address()};
   FRNN_CHECK_OK(device->mask_add(what));
   const Floats out = g_a.read();
-  const Mask mask = make_mask(p, 11, 12, 6, kDropout);
+  const Mask mask = make_mask(p, {11, 12, 6, 0}, kDropout);
   for (int64_t t = 0; t < T; ++t) {
     for (int64_t row = 0; row < B; ++row) {
       for (int64_t f = 0; f < F; ++f) {

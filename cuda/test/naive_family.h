@@ -75,7 +75,7 @@ struct NaiveFamily {
 
   bool training() const { return (rnn.flags & FRNN_TRAINING) != 0; }
   bool drops(double p, MaskKind kind, int64_t element) const {
-    return p > 0 && dropped(make_mask(p, rnn.seed, rnn.offset, rnn.mask_stream, kind), element);
+    return p > 0 && dropped(make_mask(p, mask_source(rnn), kind), element);
   }
   double zoned(double p, MaskKind kind, int64_t element, double old, double fresh) const {
     if (p == 0) return fresh;

@@ -23,9 +23,9 @@ int main() {
       FRNN_CHECK(got.w[k] == a.expected.w[k]);
   }
 
-  const Mask mask = make_mask(0.25, 0x1122334455667788, 0x99aabbccdd, 6, kZoneoutH);
+  const Mask mask = make_mask(0.25, {0x1122334455667788, 0x99aabbccdd, 6, 0}, kZoneoutH);
   FRNN_CHECK(mask.key0 == 0x55667788u && mask.key1 == 0x11223344u);
-  FRNN_CHECK(mask.offset0 == 0xaabbccddu && mask.offset1 == 0x99u && mask.stream == 26);
+  FRNN_CHECK(mask.offset == 0x99aabbccddu && mask.stream == 26);
   FRNN_CHECK(mask.threshold == 0x40000000u && mask.scale == static_cast<float>(4.0 / 3.0));
   int count = 0;
   for (int64_t e = 0; e < 40000; ++e) {
@@ -33,6 +33,13 @@ int main() {
     FRNN_CHECK(dropped(mask, e) == (mask_words(mask, e / 4).w[e % 4] < mask.threshold));
   }
   FRNN_CHECK_NEAR(count, 10000, 400);  // 4.6 standard deviations
-  FRNN_CHECK(!dropped(make_mask(0, 1, 2, 3, kDropout), 7));
+  FRNN_CHECK(!dropped(make_mask(0, {1, 2, 3, 0}, kDropout), 7));
+
+  const int64_t added = 1;  // carries into the counter's upper half
+  const Mask moved =
+      make_mask(0.25, {7, 0xffffffff, 3, reinterpret_cast<int64_t>(&added)}, kDropout);
+  const Mask there = make_mask(0.25, {7, 0x100000000, 3, 0}, kDropout);
+  for (int64_t block = 0; block < 10; ++block)
+    FRNN_CHECK(mask_words(moved, block).w[0] == mask_words(there, block).w[0]);
   return testing::report();
 }

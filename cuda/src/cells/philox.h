@@ -31,30 +31,39 @@ FRNN_HOST_DEVICE PhiloxWords philox(PhiloxWords counter, uint32_t key0, uint32_t
 // One mask: everything but the element's number.
 struct Mask {
   uint32_t key0 = 0, key1 = 0;
-  uint32_t offset0 = 0, offset1 = 0;
+  uint64_t offset = 0;
   uint32_t stream = 0;
-  uint32_t threshold = 0;  // 0 drops nothing: there is no mask
-  float scale = 1.0f;      // 1 / (1 - p)
+  uint32_t threshold = 0;          // 0 drops nothing: there is no mask
+  float scale = 1.0f;              // 1 / (1 - p)
+  const int64_t* added = nullptr;  // device: added to the offset, optional
 };
 
 enum MaskKind { kDropout = 0, kRecurrentDropout = 1, kZoneoutH = 2, kZoneoutC = 3 };
 
-inline Mask make_mask(double p, int64_t seed, int64_t offset, int64_t mask_stream, MaskKind kind) {
-  const uint64_t key = static_cast<uint64_t>(seed), counter = static_cast<uint64_t>(offset);
+// Which numbers a mask draws from, as fusedrnn.h has it.
+struct MaskSource {
+  int64_t seed, offset, mask_stream;
+  int64_t offset_address;  // 0: none
+};
+
+inline Mask make_mask(double p, const MaskSource& source, MaskKind kind) {
+  const uint64_t key = static_cast<uint64_t>(source.seed);
   Mask mask;
   mask.key0 = static_cast<uint32_t>(key), mask.key1 = static_cast<uint32_t>(key >> 32);
-  mask.offset0 = static_cast<uint32_t>(counter);
-  mask.offset1 = static_cast<uint32_t>(counter >> 32);
-  mask.stream = static_cast<uint32_t>(mask_stream * 4 + kind);
+  mask.offset = static_cast<uint64_t>(source.offset);
+  mask.stream = static_cast<uint32_t>(source.mask_stream * 4 + kind);
   mask.threshold = static_cast<uint32_t>(p * 4294967296.0);
   mask.scale = static_cast<float>(1.0 / (1.0 - p));
+  mask.added = reinterpret_cast<const int64_t*>(source.offset_address);
   return mask;
 }
 
 // The four words that decide over elements 4 * block to 4 * block + 3.
 FRNN_HOST_DEVICE PhiloxWords mask_words(const Mask& mask, int64_t block) {
-  const PhiloxWords counter = {
-      {static_cast<uint32_t>(block), mask.offset0, mask.offset1, mask.stream}};
+  uint64_t offset = mask.offset;
+  if (mask.added != nullptr) offset += static_cast<uint64_t>(*mask.added);
+  const PhiloxWords counter = {{static_cast<uint32_t>(block), static_cast<uint32_t>(offset),
+                                static_cast<uint32_t>(offset >> 32), mask.stream}};
   return philox(counter, mask.key0, mask.key1);
 }
 

@@ -85,7 +85,7 @@ int team_of(const Machine& machine, const frnn_rnn& rnn) {
 Family family_of(const frnn_rnn& rnn) {
   const auto mask = [&](double p, MaskKind kind) {
     const bool drawn = (rnn.flags & FRNN_TRAINING) != 0 && p > 0;
-    return make_mask(drawn ? p : 0.0, rnn.seed, rnn.offset, rnn.mask_stream, kind);
+    return make_mask(drawn ? p : 0.0, mask_source(rnn), kind);
   };
   return {rnn, mask(rnn.recurrent_dropout, kRecurrentDropout), mask(rnn.zoneout_h, kZoneoutH),
           mask(rnn.zoneout_c, kZoneoutC)};
@@ -119,7 +119,7 @@ void rnn_backward(const Machine& machine, const frnn_rnn& given) {
 }
 
 void mask_add(const Machine& machine, const MaskAdd& what) {
-  const Mask mask = make_mask(what.p, what.seed, what.offset, what.mask_stream, MaskKind::kDropout);
+  const Mask mask = make_mask(what.p, what.source, MaskKind::kDropout);
   const int64_t F = what.F;
   const double operations = static_cast<double>(what.T * what.B * F) * (what.p > 0 ? 40 : 1);
   machine.pool.run(machine.team(operations), [&](const Worker& worker) {

@@ -20,7 +20,7 @@ Sequence sequence_of(const frnn_rnn& rnn, bool training) {
     return s;
   }
   const auto mask = [&](double p, MaskKind kind) {
-    return p > 0 ? make_mask(p, rnn.seed, rnn.offset, rnn.mask_stream, kind) : Mask{};
+    return p > 0 ? make_mask(p, mask_source(rnn), kind) : Mask{};
   };
   s.recurrent = mask(rnn.recurrent_dropout, kRecurrentDropout);
   s.zoneout_h = mask(rnn.zoneout_h, kZoneoutH);

@@ -78,8 +78,7 @@ Status GpuDevice::optimizer_step(const frnn_optimizer& o) {
 
 Status GpuDevice::mask_add(const MaskAdd& what) {
   FRNN_TRY(below_2_31("T * B", what.T * what.B));
-  const Mask mask =
-      what.p > 0 ? make_mask(what.p, what.seed, what.offset, what.mask_stream, kDropout) : Mask{};
+  const Mask mask = what.p > 0 ? make_mask(what.p, what.source, kDropout) : Mask{};
   return for_element(what.dtype, [&](auto elem) {
     using Elem = decltype(elem);
     return masked_sum<Elem>(

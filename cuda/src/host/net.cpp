@@ -87,7 +87,8 @@ frnn_rnn Net::sized(int64_t k) const {
   rnn.cell_clip = net_.cell_clip;
   rnn.recurrent_dropout = net_.recurrent_dropout;
   rnn.zoneout_h = net_.zoneout_h, rnn.zoneout_c = net_.zoneout_c;
-  rnn.seed = net_.seed, rnn.offset = net_.offset;
+  rnn.seed = net_.seed, rnn.offset = net_.offset, rnn.offset_address = net_.offset_address;
+  rnn.kernel = net_.kernel;
   rnn.norm = net_.norm;
   rnn.norm_epsilon = net_.norm_epsilon, rnn.norm_momentum = net_.norm_momentum;
   return rnn;
@@ -217,7 +218,7 @@ MaskAdd Net::mask_add(int64_t k, int64_t a, int64_t b, int64_t out, bool mask) c
   what.batch_first = (net_.flags & FRNN_BATCH_FIRST) != 0 ? 1 : 0;
   what.a = a, what.b = b, what.out = out;
   what.p = mask ? net_.dropout : 0.0;
-  what.seed = net_.seed, what.offset = net_.offset, what.mask_stream = k * 2;
+  what.source = {net_.seed, net_.offset, k * 2, net_.offset_address};
   what.stream = net_.stream;
   return what;
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "cells/philox.h"
 #include "fusedrnn.h"
 
 namespace frnn {
@@ -39,6 +40,10 @@ constexpr int64_t state_bytes_of(int64_t dtype) {
 }
 constexpr int64_t width_of(int64_t H, int64_t P) {
   return P > 0 ? P : H;
+}
+
+inline MaskSource mask_source(const frnn_rnn& rnn) {
+  return {rnn.seed, rnn.offset, rnn.mask_stream, rnn.offset_address};
 }
 
 constexpr int64_t align_256(int64_t bytes) {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 
+#include "cells/philox.h"
 #include "fusedrnn.h"
 #include "host/status.h"
 
@@ -29,7 +30,7 @@ struct MaskAdd {
   int64_t b;        // [T * B, F], or 0
   int64_t out;      // [T * B, F] =; may be a or b
   double p;         // 0: no mask. Otherwise mask kind 0 as fusedrnn.h has it
-  int64_t seed, offset, mask_stream;
+  MaskSource source;
   int64_t stream;
 };
 

@@ -163,6 +163,7 @@ Status check_variant_addresses(const frnn_rnn& rnn, bool work, bool forward) {
   return check_addresses({{"rnn.w_hr", rnn.w_hr, work && projects, e},
                           {"rnn.w_peephole", rnn.w_peephole, work && peeps, e},
                           {"rnn.lengths", rnn.lengths, false, 4},
+                          {"rnn.offset_address", rnn.offset_address, false, 8},
                           {"rnn.dw_hr", forward ? 0 : rnn.dw_hr, false, e},
                           {"rnn.dw_peephole", forward ? 0 : rnn.dw_peephole, false, e}});
 }
@@ -184,6 +185,16 @@ Status check_norm_addresses(const frnn_rnn& rnn, bool work, bool forward) {
                           {"rnn.dnorm_c_bias", rnn.dnorm_c_bias, false, e}});
 }
 
+Status check_kernel(const frnn_rnn& rnn, const std::string& backend) {
+  if (rnn.kernel < FRNN_KERNEL_AUTO || rnn.kernel > FRNN_KERNEL_CLUSTER) {
+    return invalid(format("rnn.kernel: expected an frnn_kernel from 0 to %d, got %lld",
+                          FRNN_KERNEL_CLUSTER, static_cast<Wide>(rnn.kernel)));
+  }
+  if (backend != "cpu" || rnn.kernel == FRNN_KERNEL_AUTO) return Status::success();
+  return Status::fail(FRNN_UNSUPPORTED,
+                      "rnn.kernel: the cpu backend has one way to run a sequence: leave it 0");
+}
+
 Status check_no_cell_state(const frnn_rnn& rnn) {
   if (rnn.cell == FRNN_LSTM) return Status::success();
   if ((rnn.c0 | rnn.cT | rnn.dcT | rnn.dc0) == 0) return Status::success();
@@ -200,6 +211,7 @@ frnn_rnn_sizes rnn_sizes(const frnn_rnn& rnn, const std::string& backend) {
 Status validate(const frnn_rnn& rnn, Pass pass, const std::string& backend) {
   FRNN_TRY(check_backend(backend));
   FRNN_TRY(check_rnn_shape(rnn));
+  FRNN_TRY(check_kernel(rnn, backend));
   if (pass == Pass::kSizes) return Status::success();
   FRNN_TRY(check_no_cell_state(rnn));
   const bool work = rnn.T > 0 && rnn.B > 0;

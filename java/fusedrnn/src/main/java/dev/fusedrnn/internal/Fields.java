@@ -72,7 +72,9 @@ public final class Fields {
     BLAS,
     NORM,
     NORM_EPSILON,
-    NORM_MOMENTUM
+    NORM_MOMENTUM,
+    KERNEL,
+    OFFSET_ADDRESS
   }
 
   /** {@code frnn_tensors}. */

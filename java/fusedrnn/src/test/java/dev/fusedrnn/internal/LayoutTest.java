@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Goal: what Java writes into a struct lands in the field that C reads. Method: reads {@code
- * fusedrnn.h} and compares every struct and enum with its Java constants, name by name, in order.
+ * fusedrnn.h}, with what it includes, and compares every struct and enum with its Java constants, name by name, in order.
  */
 class LayoutTest {
   private static final Pattern FIELD = Pattern.compile("\\s*(int64_t|double)\\s+(\\w+)\\s*");
@@ -30,7 +30,9 @@ class LayoutTest {
 
   private static String header() throws IOException {
     String root = System.getProperty("fusedrnn.root", "../..");
-    return Files.readString(Path.of(root, "cuda/include/fusedrnn.h"));
+    Path folder = Path.of(root, "cuda/include");
+    return Files.readString(folder.resolve("fusedrnn.h"))
+        + Files.readString(folder.resolve("fusedrnn_training.h"));
   }
 
   private static String body(String keyword, String name) throws IOException {
