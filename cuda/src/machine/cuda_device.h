@@ -89,6 +89,11 @@ FRNN_DEVICE int count_bits(unsigned word) {
   return __popc(word);
 }
 
+FRNN_DEVICE uint32_t opaque(uint32_t value) {
+  asm volatile("" : "+r"(value));
+  return value;
+}
+
 FRNN_DEVICE Float4 load4(const float* address) {
   const float4 v = *reinterpret_cast<const float4*>(address);
   return {v.x, v.y, v.z, v.w};

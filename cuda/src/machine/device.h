@@ -32,6 +32,11 @@
 //   the caller's own value. unsigned ballot(bool); bool warp_any(bool), warp_all(bool);
 //   int count_bits(unsigned)   the ones in a word
 //
+// Registers
+//   uint32_t opaque(uint32_t)   the value itself, of which the compiler then knows nothing: what is
+//                               computed from it is computed here, not once before a loop, where it
+//                               would have to stay in registers
+//
 // Vectors: 16-byte accesses; the address must be a multiple of 16 (the emulated machine checks)
 //   Float4 load4(const float*), void store4(float*, Float4)
 //   T load_readonly(const T*)   through the read-only path: memory that no one writes meanwhile

@@ -139,6 +139,10 @@ inline int count_bits(unsigned word) {
   return __builtin_popcount(word);
 }
 
+inline uint32_t opaque(uint32_t value) {
+  return value;
+}
+
 inline Float4 load4(const float* address) {
   emulated::require_aligned(address, 16, "load4");
   Float4 v;
