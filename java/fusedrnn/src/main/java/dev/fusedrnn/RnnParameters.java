@@ -1,5 +1,6 @@
 package dev.fusedrnn;
 
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Objects;
 import java.util.SplittableRandom;
@@ -7,13 +8,12 @@ import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Parameters of a network, or their gradients, in one arena. Each tensor starts on a 256-byte
- * boundary; the padding between them is zero and stays zero under any optimiser, so that the whole
- * arena may be clipped and stepped as one tensor.
+ * Parameters of a network, or their gradients, in one arena, which may be part of a {@link
+ * TensorArena}. Each tensor starts at a multiple of 128 elements; the padding between them is zero
+ * and stays zero under any optimiser, so that the whole arena may be clipped and stepped as one
+ * tensor.
  */
 public final class RnnParameters implements AutoCloseable {
-  private static final int ALIGNMENT = 256;
-
   private final RnnConfig config;
   private final DeviceBuffer arena;
   private final LinkedHashMap<String, DeviceBuffer> named = new LinkedHashMap<>();
@@ -30,29 +30,51 @@ public final class RnnParameters implements AutoCloseable {
           long elements = Failures.elements("parameter", shape);
           named.put(
               parameter.torchName(layer, direction), arena.slice(offset, elements).view(shape));
-          offset += padded(config, elements);
+          offset += TensorArena.padded(elements);
         }
       }
     }
   }
 
   static RnnParameters allocate(Device device, RnnConfig config) {
+    DeviceBuffer arena = device.allocate(config.dtype(), arenaLength(config));
+    arena.zero(device.defaultStream());
+    device.synchronize();
+    return new RnnParameters(config, arena);
+  }
+
+  /** Parameters in a part of a larger arena, which is left as it is. */
+  static RnnParameters in(DeviceBuffer part, RnnConfig config) {
+    return new RnnParameters(config, part);
+  }
+
+  /** Elements of an arena, padding included. */
+  static long arenaLength(RnnConfig config) {
     long total = 0;
     for (int layer = 0; layer < config.layers(); layer++) {
       for (Parameter parameter : config.parameters()) {
         long elements = Failures.elements("parameter", config.shape(parameter, layer));
-        total += config.directions() * padded(config, elements);
+        total += config.directions() * TensorArena.padded(elements);
       }
     }
-    RnnParameters parameters = new RnnParameters(config, device.allocate(config.dtype(), total));
-    parameters.arena.zero(device.defaultStream());
-    device.synchronize();
-    return parameters;
+    return total;
   }
 
-  private static long padded(RnnConfig config, long elements) {
-    int unit = ALIGNMENT / config.dtype().bytes();
-    return (elements + unit - 1) / unit * unit;
+  /** Whether two networks have the same tensors at the same places. */
+  static boolean sameLayout(RnnConfig one, RnnConfig other) {
+    if (one.layers() != other.layers()
+        || one.directions() != other.directions()
+        || !one.parameters().equals(other.parameters())) {
+      return false;
+    }
+    for (int layer = 0; layer < one.layers(); layer++) {
+      for (Parameter parameter : one.parameters()) {
+        if (!Arrays.equals(one.shape(parameter, layer), other.shape(parameter, layer))) {
+          return false;
+        }
+      }
+    }
+    return true;
   }
 
   /**
