@@ -1,17 +1,10 @@
-// The C door: finds the device, checks the arguments, turns a Status into a code and a text, and
-// lets nothing throw into the caller.
+// The C door: the library itself, devices, memory, streams, events and recurrent sequences.
 
-#include <exception>
-#include <new>
-#include <string>
+#include "host/door.h"
 
-#include "fusedrnn.h"
 #include "host/empty.h"
 #include "host/json_text.h"
 #include "host/net.h"
-#include "host/registry.h"
-#include "host/table_image.h"
-#include "host/validate.h"
 
 #ifndef FRNN_VERSION
 #error "the build defines FRNN_VERSION"
@@ -23,59 +16,6 @@ namespace {
 // Texts handed out as const char* live until the thread's next call of the same kind.
 thread_local std::string last_error;
 thread_local std::string description;
-
-int finish(Status status) {
-  if (status.ok()) return FRNN_OK;
-  last_error = std::move(status.text);
-  return status.code;
-}
-
-template <typename Body>
-int guarded(const char* operation, Body body) {
-  try {
-    return finish(body());
-  } catch (const std::bad_alloc&) {
-    return finish(
-        Status::fail(FRNN_OUT_OF_MEMORY, format("%s: the host is out of memory", operation)));
-  } catch (const std::exception& error) {
-    return finish(Status::fail(FRNN_INTERNAL, format("%s: %s", operation, error.what())));
-  } catch (...) {
-    return finish(Status::fail(FRNN_INTERNAL, format("%s: unknown failure", operation)));
-  }
-}
-
-template <typename Body>
-int on_open(const char* operation, int64_t handle, Body body) {
-  return guarded(operation, [&]() -> Status {
-    std::shared_ptr<OpenDevice> open;
-    FRNN_TRY(find_device(handle, &open));
-    return body(*open);
-  });
-}
-
-template <typename Body>
-int on_device(const char* operation, int64_t handle, Body body) {
-  return on_open(operation, handle,
-                 [&](OpenDevice& open) { return body(*open.device, open.backend); });
-}
-
-// A compute call: the struct is copied, checked, then handed on.
-template <typename Struct, typename Check, typename Work>
-int operate(const char* operation, const char* type, int64_t handle, const Struct* given,
-            Check check, Work work) {
-  return on_device(operation, handle, [&](Device& d, const std::string& backend) -> Status {
-    Struct args;
-    FRNN_TRY(load(type, given, &args));
-    FRNN_TRY(check(args, d, backend));
-    return work(d, args);
-  });
-}
-
-// The output address of an int64 or double result.
-Status need(const char* what, const void* address) {
-  if (address != nullptr) return Status::success();
-  return Status::fail(FRNN_INVALID_ARGUMENT, format("%s: expected an address, got null", what));
-}
 
 Status at_least_zero(const char* what, int64_t value) {
   if (value >= 0) return Status::success();
@@ -96,6 +36,18 @@ std::string build_info() {
 }
 
 }  // namespace
+
+int finish(Status status) {
+  if (status.ok()) return FRNN_OK;
+  last_error = std::move(status.text);
+  return status.code;
+}
+
+Status need(const char* what, const void* address) {
+  if (address != nullptr) return Status::success();
+  return Status::fail(FRNN_INVALID_ARGUMENT, format("%s: expected an address, got null", what));
+}
+
 }  // namespace frnn
 
 using frnn::Device;
@@ -340,126 +292,4 @@ int frnn_net_backward(int64_t device, const frnn_net* net) {
     FRNN_TRY(frnn::load("frnn_net", net, &args));
     return frnn::net_backward(open, args);
   });
-}
-
-int frnn_table_bytes(const frnn_tensors* tensors, int64_t* bytes, int64_t* chunks) {
-  return frnn::guarded("frnn_table_bytes", [&]() -> Status {
-    FRNN_TRY(frnn::need("bytes", bytes));
-    FRNN_TRY(frnn::need("chunks", chunks));
-    frnn_tensors args;
-    FRNN_TRY(frnn::load("frnn_tensors", tensors, &args));
-    FRNN_TRY(frnn::validate(args));
-    frnn::table_bytes(args, bytes, chunks);
-    return Status::success();
-  });
-}
-
-int frnn_table_write(int64_t device, const frnn_tensors* tensors, int64_t table,
-                     int64_t table_bytes, int64_t stream) {
-  return frnn::on_device("frnn_table_write", device, [&](Device& d, const auto&) -> Status {
-    frnn_tensors args;
-    FRNN_TRY(frnn::load("frnn_tensors", tensors, &args));
-    FRNN_TRY(frnn::validate(args));
-    FRNN_TRY(frnn::need("table", reinterpret_cast<const void*>(table)));
-    std::vector<char> image;
-    FRNN_TRY(frnn::table_image(args, &image));
-    const int64_t needed = static_cast<int64_t>(image.size());
-    if (table_bytes < needed) {
-      return Status::fail(
-          FRNN_WORKSPACE_TOO_SMALL,
-          frnn::format("table_bytes: expected at least %lld bytes for these tensors, got %lld",
-                       static_cast<long long>(needed), static_cast<long long>(table_bytes)));
-    }
-    FRNN_TRY(d.copy(table, reinterpret_cast<int64_t>(image.data()), needed, FRNN_HOST_TO_DEVICE,
-                    stream));
-    return d.stream_synchronize(stream);
-  });
-}
-
-int frnn_clip_by_global_norm(int64_t device, const frnn_clip* clip) {
-  return frnn::operate(
-      "frnn_clip_by_global_norm", "frnn_clip", device, clip,
-      [](const frnn_clip& args, const Device&, const std::string&) { return frnn::validate(args); },
-      [](Device& d, const frnn_clip& args) {
-        return args.chunks == 0 ? frnn::empty_clip(d, args) : d.clip_by_global_norm(args);
-      });
-}
-
-int frnn_optimizer_step(int64_t device, const frnn_optimizer* optimizer) {
-  return frnn::operate(
-      "frnn_optimizer_step", "frnn_optimizer", device, optimizer,
-      [](const frnn_optimizer& args, const Device&, const std::string&) {
-        return frnn::validate(args);
-      },
-      [](Device& d, const frnn_optimizer& args) {
-        return args.chunks == 0 ? Status::success() : d.optimizer_step(args);
-      });
-}
-
-int frnn_linear_bytes(const char* backend, const frnn_linear* linear, int64_t* workspace_bytes) {
-  return frnn::guarded("frnn_linear_bytes", [&]() -> Status {
-    FRNN_TRY(frnn::need("backend", backend));
-    FRNN_TRY(frnn::need("workspace_bytes", workspace_bytes));
-    frnn_linear args;
-    FRNN_TRY(frnn::load("frnn_linear", linear, &args));
-    FRNN_TRY(frnn::validate(args, Pass::kSizes, backend));
-    *workspace_bytes = frnn::linear_workspace_bytes(args, backend);
-    return Status::success();
-  });
-}
-
-int frnn_linear_forward(int64_t device, const frnn_linear* linear) {
-  return frnn::operate(
-      "frnn_linear_forward", "frnn_linear", device, linear,
-      [](const frnn_linear& args, const Device&, const std::string& backend) {
-        return frnn::validate(args, Pass::kForward, backend);
-      },
-      [](Device& d, const frnn_linear& args) {
-        return args.N == 0 ? Status::success() : d.linear_forward(args);
-      });
-}
-
-int frnn_linear_backward(int64_t device, const frnn_linear* linear) {
-  return frnn::operate(
-      "frnn_linear_backward", "frnn_linear", device, linear,
-      [](const frnn_linear& args, const Device&, const std::string& backend) {
-        return frnn::validate(args, Pass::kBackward, backend);
-      },
-      [](Device& d, const frnn_linear& args) {
-        return args.N == 0 ? frnn::empty_linear_backward(d, args) : d.linear_backward(args);
-      });
-}
-
-int frnn_embedding_forward(int64_t device, const frnn_embedding* embedding) {
-  return frnn::operate(
-      "frnn_embedding_forward", "frnn_embedding", device, embedding,
-      [](const frnn_embedding& args, const Device&, const std::string&) {
-        return frnn::validate(args, Pass::kForward);
-      },
-      [](Device& d, const frnn_embedding& args) {
-        return args.N == 0 ? Status::success() : d.embedding_forward(args);
-      });
-}
-
-int frnn_embedding_backward(int64_t device, const frnn_embedding* embedding) {
-  return frnn::operate(
-      "frnn_embedding_backward", "frnn_embedding", device, embedding,
-      [](const frnn_embedding& args, const Device&, const std::string&) {
-        return frnn::validate(args, Pass::kBackward);
-      },
-      [](Device& d, const frnn_embedding& args) {
-        return args.N == 0 ? frnn::empty_embedding_backward(d, args) : d.embedding_backward(args);
-      });
-}
-
-int frnn_softmax_xent_forward_backward(int64_t device, const frnn_softmax_xent* xent) {
-  return frnn::operate(
-      "frnn_softmax_xent_forward_backward", "frnn_softmax_xent", device, xent,
-      [](const frnn_softmax_xent& args, const Device&, const std::string&) {
-        return frnn::validate(args);
-      },
-      [](Device& d, const frnn_softmax_xent& args) {
-        return args.N == 0 ? frnn::empty_softmax_xent(d, args)
-                           : d.softmax_xent_forward_backward(args);
-      });
 }

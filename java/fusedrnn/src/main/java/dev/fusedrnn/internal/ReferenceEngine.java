@@ -13,6 +13,7 @@ import java.util.concurrent.atomic.AtomicLong;
 final class ReferenceEngine implements Engine {
   private final ReferenceMemory memory = new ReferenceMemory();
   private final ReferenceOps ops = new ReferenceOps(memory);
+  private final ReferenceRows rows = new ReferenceRows(memory);
   private final ThreadLocal<String> lastError = ThreadLocal.withInitial(() -> "");
   private final AtomicLong handles = new AtomicLong(1);
   private final Map<Long, Long> eventNanos = new ConcurrentHashMap<>();
@@ -243,26 +244,26 @@ final class ReferenceEngine implements Engine {
 
   @Override
   public int linearForward(Struct<Fields.Linear> linear) {
-    return launch(() -> ops.linearForward(linear));
+    return launch(() -> rows.linearForward(linear));
   }
 
   @Override
   public int linearBackward(Struct<Fields.Linear> linear) {
-    return launch(() -> ops.linearBackward(linear));
+    return launch(() -> rows.linearBackward(linear));
   }
 
   @Override
   public int embeddingForward(Struct<Fields.Embedding> embedding) {
-    return launch(() -> ops.embeddingForward(embedding));
+    return launch(() -> rows.embeddingForward(embedding));
   }
 
   @Override
   public int embeddingBackward(Struct<Fields.Embedding> embedding) {
-    return launch(() -> ops.embeddingBackward(embedding));
+    return launch(() -> rows.embeddingBackward(embedding));
   }
 
   @Override
   public int softmaxXent(Struct<Fields.SoftmaxXent> xent) {
-    return launch(() -> ops.softmaxXent(xent));
+    return launch(() -> rows.softmaxXent(xent));
   }
 }
