@@ -6,7 +6,10 @@
 #include "host/blas.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "current.h"
@@ -31,28 +34,38 @@ constexpr int kDevicePointers = 1;  // CUBLAS_POINTER_MODE_DEVICE
 constexpr int kConjugate = 2;       // CUBLAS_OP_C, for real matrices the same as T
 
 struct Handle {
-  machine::emulated::Machine* machine;
+  std::shared_ptr<machine::emulated::Machine> machine;
   machine::Stream stream = 0;
   int math_mode = kBlasDefaultMath;
   int pointer_mode = kBlasHostPointers;
 };
 
-Handle* of(void* handle) {
-  return static_cast<Handle*>(handle);
+// Handles count up and are never used again, so that a destroyed one is known as such.
+std::mutex handles_lock;
+std::map<void*, std::shared_ptr<Handle>> handles;
+int64_t next_handle = 0xb1a5000;
+
+// Null where the handle was never created, or was destroyed.
+std::shared_ptr<Handle> find(void* handle) {
+  const std::lock_guard<std::mutex> guard(handles_lock);
+  const auto found = handles.find(handle);
+  return found == handles.end() ? nullptr : found->second;
 }
 
 int create(void** handle) {
-  machine::Context* context = machine::emulated::current_context();
+  auto made = std::make_shared<Handle>();
+  made->machine = machine::emulated::current_machine();
   if (handle == nullptr) return kInvalidValue;
-  if (context == nullptr) return kNotInitialized;
-  *handle = new Handle{&context->machine()};
+  if (made->machine == nullptr) return kNotInitialized;
+  const std::lock_guard<std::mutex> guard(handles_lock);
+  *handle = reinterpret_cast<void*>(next_handle += 16);
+  handles[*handle] = std::move(made);
   return kSuccess;
 }
 
 int destroy(void* handle) {
-  if (handle == nullptr) return kNotInitialized;
-  delete of(handle);
-  return kSuccess;
+  const std::lock_guard<std::mutex> guard(handles_lock);
+  return handles.erase(handle) == 1 ? kSuccess : kNotInitialized;
 }
 
 int get_version(void*, int* version) {
@@ -60,50 +73,58 @@ int get_version(void*, int* version) {
   return kSuccess;
 }
 
+// A stream of another device is refused: a GPU may not, and then answers wrong.
 int set_stream(void* handle, void* stream) {
-  if (handle == nullptr) return kNotInitialized;
-  of(handle)->stream = reinterpret_cast<machine::Stream>(stream);
+  const auto h = find(handle);
+  if (h == nullptr) return kNotInitialized;
+  if (!h->machine->has_stream(reinterpret_cast<machine::Stream>(stream))) return kInvalidValue;
+  h->stream = reinterpret_cast<machine::Stream>(stream);
   return kSuccess;
 }
 
 int get_stream(void* handle, void** stream) {
-  if (handle == nullptr) return kNotInitialized;
-  *stream = reinterpret_cast<void*>(of(handle)->stream);
+  const auto h = find(handle);
+  if (h == nullptr) return kNotInitialized;
+  *stream = reinterpret_cast<void*>(h->stream);
   return kSuccess;
 }
 
 int set_math_mode(void* handle, int mode) {
-  if (handle == nullptr) return kNotInitialized;
-  of(handle)->math_mode = mode;
+  const auto h = find(handle);
+  if (h == nullptr) return kNotInitialized;
+  h->math_mode = mode;
   return kSuccess;
 }
 
 int get_math_mode(void* handle, int* mode) {
-  if (handle == nullptr) return kNotInitialized;
-  *mode = of(handle)->math_mode;
+  const auto h = find(handle);
+  if (h == nullptr) return kNotInitialized;
+  *mode = h->math_mode;
   return kSuccess;
 }
 
 int set_pointer_mode(void* handle, int mode) {
-  if (handle == nullptr) return kNotInitialized;
+  const auto h = find(handle);
+  if (h == nullptr) return kNotInitialized;
   if (mode != kBlasHostPointers && mode != kDevicePointers) return kInvalidValue;
-  of(handle)->pointer_mode = mode;
+  h->pointer_mode = mode;
   return kSuccess;
 }
 
 int get_pointer_mode(void* handle, int* mode) {
-  if (handle == nullptr) return kNotInitialized;
-  *mode = of(handle)->pointer_mode;
+  const auto h = find(handle);
+  if (h == nullptr) return kNotInitialized;
+  *mode = h->pointer_mode;
   return kSuccess;
 }
 
 // Checked and not used: the emulated products need no device memory of their own.
 int set_workspace(void* handle, void* workspace, size_t bytes) {
-  if (handle == nullptr) return kNotInitialized;
+  const auto h = find(handle);
+  if (h == nullptr) return kNotInitialized;
   const int64_t address = reinterpret_cast<int64_t>(workspace);
   const int64_t size = static_cast<int64_t>(bytes);
-  return of(handle)->machine->check_memory(address, size, "workspace").ok() ? kSuccess
-                                                                            : kInvalidValue;
+  return h->machine->check_memory(address, size, "workspace").ok() ? kSuccess : kInvalidValue;
 }
 
 bool legal(int transpose) {
@@ -233,7 +254,8 @@ Status run_product(const machine::emulated::DeviceMemory& memory, Product p) {
 int gemm_ex(void* handle, int transpose_a, int transpose_b, int m, int n, int k, const void* alpha,
             const void* a, int a_type, int lda, const void* b, int b_type, int ldb,
             const void* beta, void* c, int c_type, int ldc, int compute_type, int) {
-  if (handle == nullptr) return kNotInitialized;
+  const auto h = find(handle);
+  if (h == nullptr) return kNotInitialized;
   if (!legal(transpose_a) || !legal(transpose_b) || m < 0 || n < 0 || k < 0 || alpha == nullptr ||
       beta == nullptr) {
     return kInvalidValue;
@@ -243,7 +265,6 @@ int gemm_ex(void* handle, int transpose_a, int transpose_b, int m, int n, int k,
     return transposed ? Matrix{reinterpret_cast<int64_t>(at), type, columns, rows, ld}
                       : Matrix{reinterpret_cast<int64_t>(at), type, rows, columns, ld};
   };
-  const Handle* h = of(handle);
   Product p = {};
   p.transpose_a = transpose_a != kBlasNoTranspose;
   p.transpose_b = transpose_b != kBlasNoTranspose;
@@ -261,7 +282,7 @@ int gemm_ex(void* handle, int transpose_a, int transpose_b, int m, int n, int k,
     p.alpha = *p.alpha_address;
     p.beta = *p.beta_address;
   }
-  machine::emulated::Machine* machine = h->machine;
+  machine::emulated::Machine* const machine = h->machine.get();
   const Status status =
       machine->enqueue(h->stream, [=] { return run_product(machine->memory(), p); });
   return status.ok() ? kSuccess : kExecutionFailed;

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <mutex>
 #include <thread>
+#include <utility>
 
 #include "current.h"
 #include "fault.h"
@@ -16,7 +18,10 @@ namespace emulated {
 
 namespace {
 
-thread_local Context* current = nullptr;
+thread_local std::weak_ptr<Machine> current;
+
+std::mutex primary_lock;
+std::weak_ptr<Machine> primary;
 
 constexpr int64_t kMostMemory = int64_t{16} << 30;
 
@@ -31,17 +36,33 @@ int default_workers() {
   return static_cast<int>(std::min(4u, std::max(1u, std::thread::hardware_concurrency())));
 }
 
+std::shared_ptr<Machine> new_machine() {
+  return std::make_shared<Machine>(memory_bytes(), default_workers());
+}
+
 }  // namespace
 
-Context* current_context() {
-  return current;
+std::shared_ptr<Machine> current_machine() {
+  return current.lock();
+}
+void set_current_machine(const std::shared_ptr<Machine>& machine) {
+  current = machine;
+}
+
+std::shared_ptr<Machine> primary_machine() {
+  const std::lock_guard<std::mutex> guard(primary_lock);
+  std::shared_ptr<Machine> machine = primary.lock();
+  if (machine == nullptr) primary = machine = new_machine();
+  return machine;
+}
+
+std::shared_ptr<Machine> machine_of_its_own() {
+  return new_machine();
 }
 
 }  // namespace emulated
 
-Context::Context() {
-  machine_ =
-      std::make_unique<emulated::Machine>(emulated::memory_bytes(), emulated::default_workers());
+Context::Context(std::shared_ptr<emulated::Machine> machine) : machine_(std::move(machine)) {
   properties_.name = "emulated GPU";
   properties_.major = 9;
   properties_.minor = 0;
@@ -59,8 +80,10 @@ Context::Context() {
   properties_.emulated = true;
 }
 
-Context::~Context() {
-  if (emulated::current == this) emulated::current = nullptr;
+Context::~Context() = default;
+
+std::unique_ptr<Context> Context::over(std::shared_ptr<emulated::Machine> machine) {
+  return std::unique_ptr<Context>(new Context(std::move(machine)));
 }
 
 Status Context::device_count(int64_t* count) {
@@ -74,12 +97,17 @@ Status Context::open(int64_t ordinal, std::unique_ptr<Context>* context) {
                                                  static_cast<long long>(ordinal)));
   }
   FRNN_TRY(emulated::install_fault_handler());
-  context->reset(new Context);
+  std::shared_ptr<emulated::Machine> machine;
+  {
+    const std::lock_guard<std::mutex> guard(emulated::primary_lock);
+    machine = emulated::primary.lock();
+  }
+  *context = over(machine != nullptr ? machine : emulated::new_machine());
   return Status::success();
 }
 
 Status Context::activate() {
-  emulated::current = this;
+  emulated::set_current_machine(machine_);
   return Status::success();
 }
 

@@ -223,6 +223,11 @@ Status Machine::check_memory(int64_t address, int64_t bytes, const char* what) {
   return memory_.check(address, bytes, what);
 }
 
+Status Machine::range(int64_t address, int64_t* base, int64_t* bytes) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return memory_.range(address, base, bytes);
+}
+
 // ---- Streams and events -----------------------------------------------------------------------
 
 Status Machine::stream_create(Stream* stream) {
@@ -231,6 +236,12 @@ Status Machine::stream_create(Stream* stream) {
   *stream = next_handle += 16;
   queues_[*stream];
   return Status::success();
+}
+
+bool Machine::has_stream(Stream stream) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  Queue* queue = nullptr;
+  return find_stream(stream, &queue).ok();
 }
 
 // As in CUDA, work that is still in the stream is done all the same, when something waits for it.

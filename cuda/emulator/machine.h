@@ -63,6 +63,9 @@ class Machine {
   void count_gemm();
 
   Status check_memory(int64_t address, int64_t bytes, const char* what);
+  // The allocation that holds an address.
+  Status range(int64_t address, int64_t* base, int64_t* bytes);
+  bool has_stream(Stream stream);
   const DeviceMemory& memory() const { return memory_; }  // for work that runs in a stream
 
  private:

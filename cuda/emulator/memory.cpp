@@ -137,6 +137,14 @@ Status DeviceMemory::check(int64_t address, int64_t bytes, const char* what) con
                           describe(address));
 }
 
+Status DeviceMemory::range(int64_t address, int64_t* base, int64_t* bytes) const {
+  FRNN_TRY(check(address, 1, "range"));
+  const auto& [start, a] = *std::prev(live_.upper_bound(address));
+  *base = start;
+  *bytes = a.bytes;
+  return Status::success();
+}
+
 bool DeviceMemory::maps(int64_t address) const {
   return address >= base_ && address < end_;
 }

@@ -30,6 +30,8 @@ class DeviceMemory {
   Status free(int64_t address);
   // All of [address, address + bytes) is one allocation's. `what` names it in the message.
   Status check(int64_t address, int64_t bytes, const char* what) const;
+  // The allocation that holds an address.
+  Status range(int64_t address, int64_t* base, int64_t* bytes) const;
   bool maps(int64_t address) const;  // allocated or not
   // What lies at an address that may not be read: "4 bytes past the end of ...".
   std::string describe(int64_t address) const;

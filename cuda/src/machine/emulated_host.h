@@ -5,6 +5,10 @@
 // missing wait, or a buffer given back too early, shows every time instead of now and then.
 // Settings: "seed" fixes the order in which warps and blocks run; "workers" (1 or more) is the
 // number of OS threads that share the blocks of an ordinary launch: 1 makes a run repeat exactly.
+//
+// Each device that is opened has a machine of its own, unless a stand-in of CUDA's driver
+// (cuda/emulator/standins) holds the primary context: then all devices share its machine, as they
+// do on a GPU. The stand-ins are libraries of their own, so what they call is virtual.
 
 #ifndef FUSEDRNN_SRC_MACHINE_EMULATED_HOST_H_
 #define FUSEDRNN_SRC_MACHINE_EMULATED_HOST_H_
@@ -32,28 +36,29 @@ class Context {
  public:
   static Status device_count(int64_t* count);
   static Status open(int64_t ordinal, std::unique_ptr<Context>* context);
-  ~Context();
+  virtual ~Context();
 
   const Properties& properties() const { return properties_; }
-  Status activate();
-  Status synchronize();
+  virtual Status activate();
+  virtual Status synchronize();
 
-  Status alloc(int64_t bytes, int64_t* address);
-  Status free(int64_t address);
-  Status copy(int64_t destination, int64_t source, int64_t bytes, int64_t kind, Stream stream);
-  Status fill(int64_t address, int byte_value, int64_t bytes, Stream stream);
+  virtual Status alloc(int64_t bytes, int64_t* address);
+  virtual Status free(int64_t address);
+  virtual Status copy(int64_t destination, int64_t source, int64_t bytes, int64_t kind,
+                      Stream stream);
+  virtual Status fill(int64_t address, int byte_value, int64_t bytes, Stream stream);
 
-  Status stream_create(Stream* stream);
-  Status stream_destroy(Stream stream);
-  Status stream_synchronize(Stream stream);
-  Status stream_wait(Stream stream, Event event);
+  virtual Status stream_create(Stream* stream);
+  virtual Status stream_destroy(Stream stream);
+  virtual Status stream_synchronize(Stream stream);
+  virtual Status stream_wait(Stream stream, Event event);
 
-  Status event_create(Event* event);
-  Status event_destroy(Event event);
-  Status event_record(Event event, Stream stream);
-  Status event_synchronize(Event event);
-  Status event_done(Event event, bool* done);
-  Status event_elapsed_us(Event start, Event end, double* us);
+  virtual Status event_create(Event* event);
+  virtual Status event_destroy(Event event);
+  virtual Status event_record(Event event, Stream stream);
+  virtual Status event_synchronize(Event event);
+  virtual Status event_done(Event event, bool* done);
+  virtual Status event_elapsed_us(Event start, Event end, double* us);
 
   template <class Args>
   Status launch(const char* name, void (*kernel)(Args), const Grid& grid, Stream stream,
@@ -72,21 +77,26 @@ class Context {
     return resident_clusters_of(grid, count);
   }
 
-  Status counter(const std::string& key, int64_t* value);
-  Status set(const std::string& key, int64_t value);
-  void count_gemm();
+  virtual Status counter(const std::string& key, int64_t* value);
+  virtual Status set(const std::string& key, int64_t value);
+  virtual void count_gemm();
 
-  emulated::Machine& machine() { return *machine_; }  // for the emulator's own libraries
+  // A kernel whose arguments lie as bytes; `name` must live until the kernel has run.
+  virtual Status launch_bytes(const char* name, void (*kernel)(), emulated::Invoke invoke,
+                              const Grid& grid, Stream stream, const void* args,
+                              int64_t args_bytes);
+
+  // For the emulator's own libraries.
+  const std::shared_ptr<emulated::Machine>& machine() const { return machine_; }
+  static std::unique_ptr<Context> over(std::shared_ptr<emulated::Machine> machine);
 
  private:
-  Context();
-  Status launch_bytes(const char* name, void (*kernel)(), emulated::Invoke invoke, const Grid& grid,
-                      Stream stream, const void* args, int64_t args_bytes);
+  explicit Context(std::shared_ptr<emulated::Machine> machine);
   Status resident_blocks_of(const Grid& grid, int* per_multiprocessor);
   Status resident_clusters_of(const Grid& grid, int* count);
 
   Properties properties_;
-  std::unique_ptr<emulated::Machine> machine_;
+  std::shared_ptr<emulated::Machine> machine_;
 };
 
 }  // namespace frnn::machine
