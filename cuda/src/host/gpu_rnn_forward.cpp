@@ -2,6 +2,7 @@
 
 #include "host/gpu_family.h"
 #include "host/gpu_layout.h"
+#include "host/gpu_resident.h"
 #include "host/gpu_rnn.h"
 #include "host/plan.h"
 #include "kernels/steps.h"
@@ -167,6 +168,13 @@ Status gpu_rnn_forward(machine::Context& context, GpuBlas& blas, const frnn_rnn&
   FRNN_TRY(gpu_rnn_fits(rnn));
   BlasSession session(blas, context);
   const Queue queue = {context, rnn.stream};
+  if (rnn.kernel == FRNN_KERNEL_SM || rnn.kernel == FRNN_KERNEL_CLUSTER) {
+    ResidentGeometry geometry;
+    const std::string reason =
+        resident_geometry_of(rnn, context.properties(), rnn.kernel, &geometry);
+    if (!reason.empty()) return Status::fail(FRNN_UNSUPPORTED, "rnn.kernel: " + reason);
+    return gpu_resident_forward(queue, session, rnn, geometry);
+  }
   return is_family(rnn) ? gpu_family_forward(queue, session, rnn)
                         : Forward(rnn, queue, session).run();
 }
