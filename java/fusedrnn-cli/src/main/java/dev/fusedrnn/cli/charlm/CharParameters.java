@@ -6,34 +6,46 @@ import dev.fusedrnn.Device;
 import dev.fusedrnn.DeviceBuffer;
 import dev.fusedrnn.Rnn;
 import dev.fusedrnn.RnnParameters;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import dev.fusedrnn.TensorArena;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 
-/** The parameters of a character model, or their gradients, in device memory. All start at zero. */
+/**
+ * The parameters of a character model, or their gradients, in one arena of device memory. All start
+ * at zero.
+ */
 final class CharParameters implements AutoCloseable {
+  private static final String EMBEDDING = "embedding.weight";
+  private static final String RECURRENT = "rnn.";
+  private static final String OUTPUT_WEIGHT = "output.weight";
+  private static final String OUTPUT_BIAS = "output.bias";
+
   private final CharShape shape;
   private final Rnn rnn;
+  private final TensorArena arena;
   private final RnnParameters recurrent;
   private final DeviceBuffer embedding;
-  private final DeviceBuffer outputWeight;
-  private final DeviceBuffer outputBias;
 
   CharParameters(Device device, CharShape shape) {
     this.shape = shape;
     int characters = shape.vocabulary().size();
     rnn = Rnn.create(device, shape.network());
-    recurrent = rnn.newParameters();
-    embedding = device.allocate(DType.F32, characters, shape.input());
-    outputWeight = device.allocate(DType.F32, characters, shape.hidden());
-    outputBias = device.allocate(DType.F32, characters);
-    for (DeviceBuffer buffer : List.of(embedding, outputWeight, outputBias)) {
-      buffer.zero(device.defaultStream());
+    TensorArena.Builder tensors = TensorArena.builder(device, DType.F32);
+    if (shape.embedding() > 0) {
+      tensors.add(EMBEDDING, characters, shape.embedding());
     }
-    device.synchronize();
-    if (shape.embedding() == 0) {
+    arena =
+        tensors
+            .add(RECURRENT, shape.network())
+            .add(OUTPUT_WEIGHT, characters, shape.hidden())
+            .add(OUTPUT_BIAS, characters)
+            .build();
+    recurrent = arena.parameters(RECURRENT, rnn);
+    if (shape.embedding() > 0) {
+      embedding = arena.get(EMBEDDING);
+    } else {
+      embedding = device.allocate(DType.F32, characters, characters);
       embedding.write(identity(characters));
     }
   }
@@ -61,7 +73,7 @@ final class CharParameters implements AutoCloseable {
     if (shape.embedding() > 0) {
       uniform(embedding, 1, random);
     }
-    uniform(outputWeight, 1 / Math.sqrt(shape.hidden()), random);
+    uniform(outputWeight(), 1 / Math.sqrt(shape.hidden()), random);
   }
 
   private static void uniform(DeviceBuffer buffer, double limit, SplittableRandom random) {
@@ -91,43 +103,28 @@ final class CharParameters implements AutoCloseable {
 
   /** [V, H]. */
   DeviceBuffer outputWeight() {
-    return outputWeight;
+    return arena.get(OUTPUT_WEIGHT);
   }
 
   /** [V]. */
   DeviceBuffer outputBias() {
-    return outputBias;
+    return arena.get(OUTPUT_BIAS);
   }
 
   /** What an optimiser steps: the same tensors in parameters and in gradients. */
   List<DeviceBuffer> learnt() {
-    List<DeviceBuffer> tensors = new ArrayList<>();
-    tensors.add(recurrent.arena());
-    if (shape.embedding() > 0) {
-      tensors.add(embedding);
-    }
-    tensors.add(outputWeight);
-    tensors.add(outputBias);
-    return tensors;
+    return List.of(arena.flat());
   }
 
   /** What a file holds, by name; recurrent tensors under torch.nn's names. */
   Map<String, DeviceBuffer> named() {
-    Map<String, DeviceBuffer> named = new LinkedHashMap<>();
-    if (shape.embedding() > 0) {
-      named.put("embedding.weight", embedding);
-    }
-    recurrent.named().forEach((name, buffer) -> named.put("rnn." + name, buffer));
-    named.put("output.weight", outputWeight);
-    named.put("output.bias", outputBias);
-    return named;
+    return arena.named();
   }
 
   @Override
   public void close() {
     recurrent.close();
     embedding.close();
-    outputWeight.close();
-    outputBias.close();
+    arena.close();
   }
 }
