@@ -48,6 +48,37 @@ public final class Checkpoint {
       values = Collections.unmodifiableMap(new LinkedHashMap<>(values));
       series = Collections.unmodifiableMap(new LinkedHashMap<>(series));
     }
+
+    /**
+     * A whole number among the values.
+     *
+     * @param name of a value
+     * @return at least 0
+     * @throws FormatException where there is none of that name, or it is no such number
+     */
+    public long number(String name) {
+      @Nullable String text = values.get(name);
+      if (text == null || !text.matches("[0-9]{1,18}")) {
+        throw new FormatException("value " + name + ": expected a whole number, got " + text);
+      }
+      return Long.parseLong(text);
+    }
+
+    /**
+     * A series.
+     *
+     * @param name of a series
+     * @return its numbers, not a copy
+     * @throws FormatException where there is none of that name
+     */
+    public double[] series(String name) {
+      double @Nullable [] numbers = series.get(name);
+      if (numbers == null) {
+        throw new FormatException(
+            "series: expected one of the name " + name + ", got " + series.keySet());
+      }
+      return numbers;
+    }
   }
 
   private Checkpoint(Map<String, String> identity) {

@@ -7,6 +7,8 @@ import dev.fusedrnn.Embedding;
 import dev.fusedrnn.Linear;
 import dev.fusedrnn.RnnSequence;
 import dev.fusedrnn.Stream;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -91,6 +93,16 @@ final class CharNet implements AutoCloseable {
   /** Makes the state after the last window the state before the next. */
   void carryState() {
     layers.carryState(stream);
+  }
+
+  /** What the next window takes from the last one, by name. */
+  Map<String, DeviceBuffer> state() {
+    Map<String, DeviceBuffer> state = new LinkedHashMap<>();
+    state.put("h", layers.hT());
+    if (parameters.shape().cell().hasCellState()) {
+      state.put("c", layers.cT());
+    }
+    return state;
   }
 
   /** Chooses what dropout draws: the same numbers give the same masks. */

@@ -2,7 +2,11 @@ package dev.fusedrnn.cli.charlm;
 
 import dev.fusedrnn.cli.UserException;
 import dev.fusedrnn.cli.text.Vocabulary;
+import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
+import java.util.HexFormat;
 
 /**
  * A text as numbers, cut into a part to learn from and a contiguous tail to validate on.
@@ -33,5 +37,20 @@ record Corpus(Vocabulary vocabulary, int[] train, int[] valid) {
     }
     return new Corpus(
         vocabulary, Arrays.copyOf(ids, cut), Arrays.copyOfRange(ids, cut, ids.length));
+  }
+
+  /** A checksum of characters, order and cut. */
+  String sha256() {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      for (int[] part : new int[][] {vocabulary.codePoints(), train, valid}) {
+        ByteBuffer bytes = ByteBuffer.allocate(4 + 4 * part.length).putInt(part.length);
+        bytes.asIntBuffer().put(part);
+        digest.update(bytes.array());
+      }
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every JDK has SHA-256", e);
+    }
   }
 }

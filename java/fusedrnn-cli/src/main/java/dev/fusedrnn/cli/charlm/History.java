@@ -18,6 +18,11 @@ final class History {
     losses[count++] = loss;
   }
 
+  /** The losses of all steps made. */
+  double[] losses() {
+    return Arrays.copyOf(losses, count);
+  }
+
   /** Mean over the last twentieth of the steps; NaN where none was made. */
   double recent() {
     return mean(count - Math.max(1, count / 20), count);

@@ -1,6 +1,7 @@
 package dev.fusedrnn.cli.charlm;
 
 import java.util.Arrays;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
 
@@ -21,6 +22,7 @@ final class Lanes {
   private final int[] starts;
   private final int[] ends;
   private int window;
+  private int passes;
 
   private Lanes(int[] text, int steps, int batch, int windows, @Nullable SplittableRandom random) {
     this.text = text;
@@ -64,6 +66,34 @@ final class Lanes {
   }
 
   /**
+   * @return windows of the present pass that were read
+   */
+  int window() {
+    return window;
+  }
+
+  /**
+   * @return passes begun, so draws made
+   */
+  int passes() {
+    return passes;
+  }
+
+  /**
+   * Goes to a place in training where lanes of the same text, sizes and seed once were, by drawing
+   * as often as they did.
+   *
+   * @param begun passes begun; lanes that are new have begun none
+   * @param read windows of the last pass that were read
+   */
+  void resume(long begun, int read) {
+    while (passes < begun) {
+      begin(Objects.requireNonNull(random).nextInt(text.length));
+    }
+    window = read;
+  }
+
+  /**
    * Reads the next window.
    *
    * @param inputs [T, B], =
@@ -94,6 +124,7 @@ final class Lanes {
   }
 
   private void begin(int offset) {
+    passes++;
     for (int b = 0; b < batch; b++) {
       starts[b] = (int) ((offset + (long) b * text.length / batch) % text.length);
     }

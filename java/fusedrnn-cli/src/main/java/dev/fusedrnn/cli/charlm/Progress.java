@@ -23,6 +23,7 @@ final class Progress implements AutoCloseable {
   private final @Nullable PrintWriter lines;
   private double loss;
   private int shown;
+  private int first;
 
   private Progress(
       int steps, int charactersPerStep, @Nullable ProgressBar bar, @Nullable PrintWriter lines) {
@@ -53,13 +54,20 @@ final class Progress implements AutoCloseable {
     return new Progress(steps, charactersPerStep, bar, null);
   }
 
+  /** Says that the steps up to this one were made before. */
+  void begin(int step) {
+    first = step;
+    shown = steps == 0 ? 0 : (int) ((long) step * LINES / steps);
+  }
+
   /** Reports one step. */
   void step(int step, double stepLoss) {
     // A plain mean of the first steps, then one that forgets.
-    double keep = Math.min(SMOOTHING, (step - 1.0) / step);
+    int made = step - first;
+    double keep = Math.min(SMOOTHING, (made - 1.0) / made);
     loss = keep * loss + (1 - keep) * stepLoss;
     double seconds = (System.nanoTime() - start) * 1e-9;
-    double rate = (double) step * charactersPerStep / seconds;
+    double rate = (double) made * charactersPerStep / seconds;
     String text = String.format(Locale.ROOT, "loss %.3f, %,.0f chars/s", loss, rate);
     if (bar != null) {
       bar.stepTo(step);
@@ -67,7 +75,7 @@ final class Progress implements AutoCloseable {
     }
     if (lines != null && (long) step * LINES / steps > shown) {
       shown = (int) ((long) step * LINES / steps);
-      Duration left = Duration.ofSeconds(Math.round(seconds / step * (steps - step)));
+      Duration left = Duration.ofSeconds(Math.round(seconds / made * (steps - step)));
       lines.printf(
           Locale.ROOT,
           "step %d of %d: %s, %d:%02d left%n",

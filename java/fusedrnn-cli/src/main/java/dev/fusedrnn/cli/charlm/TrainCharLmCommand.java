@@ -26,8 +26,8 @@ import picocli.CommandLine.Spec;
       "Learns to predict the next character of a text, by truncated backpropagation through time"
           + " with carried state, then writes some text of its own.",
       "Characters are Unicode code points: any language will do. Without --text it learns this"
-          + " project's own sources. Ctrl-C stops after the present step and saves where --save"
-          + " was given."
+          + " project's own sources. Ctrl-C stops after the present step and saves where --save or"
+          + " --checkpoint was given."
     },
     mixinStandardHelpOptions = true)
 public final class TrainCharLmCommand implements Callable<Integer> {
@@ -47,6 +47,8 @@ public final class TrainCharLmCommand implements Callable<Integer> {
       paramLabel = "FILE",
       description = "Where the model goes (safetensors), for the command sample")
   private @Nullable Path save;
+
+  @Mixin private CheckpointOptions checkpoint;
 
   @Mixin private JsonOption json;
 
@@ -70,6 +72,7 @@ public final class TrainCharLmCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     options.check();
+    checkpoint.check();
     if (sampleLength < 0 || !(temperature >= 0)) {
       throw new ParameterException(
           spec.commandLine(), "--sample-length and --temperature: expected 0 or more");
@@ -94,7 +97,7 @@ public final class TrainCharLmCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     try (StopRequest stop = new StopRequest()) {
       try (Progress progress = run.progress(quiet || json.toTerminal(), out)) {
-        run.train(stop, progress);
+        run.train(stop, progress, checkpoint.keeper(run.identity(), this::say));
       }
       if (save != null) {
         ModelFile.save(save, run.parameters(), run.notes());
@@ -122,7 +125,7 @@ public final class TrainCharLmCommand implements Callable<Integer> {
       return;
     }
     if (run.interrupted()) {
-      say("stopped at step " + run.step() + (save == null ? "; nothing saved (no --save)" : ""));
+      say("stopped at step " + run.step() + (save == null ? "; no model saved (no --save)" : ""));
       return;
     }
     say(

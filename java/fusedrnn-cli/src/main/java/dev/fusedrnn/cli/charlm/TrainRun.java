@@ -4,8 +4,12 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.cli.Version;
 import dev.fusedrnn.cli.io.JsonFiles;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /** One training run from first step to sample, and what there is to say about it. */
 final class TrainRun {
@@ -15,6 +19,7 @@ final class TrainRun {
   private final TrainSettings settings;
   private final History history;
   private int step;
+  private int resumedAt;
   private boolean interrupted;
   private boolean diverged;
   private double seconds;
@@ -52,18 +57,44 @@ final class TrainRun {
     return Progress.of(settings.steps(), settings.batch() * settings.seqLen(), quiet, out);
   }
 
-  /** Trains until the steps are made, a stop is asked for, or the loss is no number; validates. */
-  void train(StopRequest stop, Progress progress) {
+  /** Tells the settings and the text of a run from those of others. */
+  Map<String, String> identity() {
+    Map<String, String> identity = new TreeMap<>();
+    ObjectNode all = settingsNode();
+    all.remove("warmup"); // follows from the steps
+    all.properties()
+        .forEach(e -> identity.put("--" + e.getKey().replace('_', '-'), e.getValue().asText()));
+    identity.put("text", corpus.sha256());
+    return identity;
+  }
+
+  /**
+   * Trains until the steps are made, a stop is asked for, or the loss is no number; validates.
+   *
+   * @param keeper where the training is kept, or null for nowhere
+   */
+  void train(StopRequest stop, Progress progress, @Nullable Keeper keeper) throws IOException {
     try (Trainer trainer = new Trainer(device, parameters, corpus, settings)) {
+      if (keeper != null) {
+        keeper.resume(trainer, history);
+        resumedAt = trainer.step();
+        step = resumedAt;
+        progress.begin(step);
+      }
       long start = System.nanoTime();
       while (step < settings.steps() && !stop.requested() && !diverged) {
-        for (double loss : trainer.advance()) {
+        int limit = keeper == null ? settings.steps() : keeper.stepsUntilSave(step);
+        for (double loss : trainer.advance(limit)) {
           if (!diverged) {
             step++;
             history.add(loss);
             progress.step(step, loss);
             diverged = !Double.isFinite(loss);
           }
+        }
+        boolean last = step == settings.steps() || stop.requested();
+        if (keeper != null && !diverged && (last || keeper.due(step))) {
+          keeper.save(trainer, history);
         }
       }
       seconds = (System.nanoTime() - start) * 1e-9;
@@ -118,13 +149,13 @@ final class TrainRun {
   ObjectNode results() {
     ObjectNode root = JsonFiles.object();
     root.put("backend", device.backend().label()).put("device", device.toString());
-    root.put("steps", step).put("seed", settings.seed());
+    root.put("steps", step).put("resumed_at", resumedAt).put("seed", settings.seed());
     JsonFiles.putNumber(root, "train_loss", history.recent());
     JsonFiles.putNumber(root, "valid_loss", validLoss);
     double loss = Double.isNaN(validLoss) ? history.recent() : validLoss;
     JsonFiles.putNumber(root, "perplexity", Math.exp(loss));
-    double characters = (double) step * settings.batch() * settings.seqLen();
-    JsonFiles.putNumber(root, "chars_per_second", step == 0 ? 0 : characters / seconds);
+    double characters = (double) (step - resumedAt) * settings.batch() * settings.seqLen();
+    JsonFiles.putNumber(root, "chars_per_second", characters == 0 ? 0 : characters / seconds);
     JsonFiles.putNumber(root, "seconds", seconds);
     root.put("interrupted", interrupted).put("diverged", diverged);
     root.put("train_characters", corpus.train().length);

@@ -8,8 +8,11 @@ import dev.fusedrnn.GlobalNormClip;
 import dev.fusedrnn.LossResult;
 import dev.fusedrnn.Optimizer;
 import dev.fusedrnn.SoftmaxCrossEntropy;
+import dev.fusedrnn.io.Checkpoint;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Truncated backpropagation through time with carried state. Several steps are enqueued before the
@@ -68,13 +71,41 @@ final class Trainer implements AutoCloseable {
     return step;
   }
 
+  /** All device tensors that the next step depends on, by name. */
+  Map<String, DeviceBuffer> state() {
+    Map<String, DeviceBuffer> state = new LinkedHashMap<>(parameters.named());
+    for (int k = 2; k < optimizer.tensors().lists(); k++) {
+      state.put("optimizer." + (k - 2), optimizer.tensors().tensors(k).get(0));
+    }
+    net.state().forEach((name, tensor) -> state.put("carried." + name, tensor));
+    return state;
+  }
+
+  /** All else that the next step depends on, by name. */
+  Map<String, String> position() {
+    Map<String, String> position = new LinkedHashMap<>();
+    position.put("step", Integer.toString(step));
+    position.put("pass", Integer.toString(lanes.passes()));
+    position.put("window", Integer.toString(lanes.window()));
+    position.put("optimizer.step", Long.toString(optimizer.stepCount()));
+    return position;
+  }
+
+  /** Goes on where a trainer of the same settings once was; {@link #state} was restored before. */
+  void resume(Checkpoint.HostState host) {
+    step = Math.toIntExact(host.number("step"));
+    lanes.resume(host.number("pass"), Math.toIntExact(host.number("window")));
+    optimizer.stepCount(host.number("optimizer.step"));
+  }
+
   /**
    * Makes some steps, as many as are enqueued at once, and waits for them.
    *
+   * @param limit at most so many
    * @return the mean loss of each step, in nats a character
    */
-  double[] advance() {
-    int count = Math.min(ahead, settings.steps() - step);
+  double[] advance(int limit) {
+    int count = Math.min(Math.min(ahead, limit), settings.steps() - step);
     boolean[] first = new boolean[count];
     int[] inputs = new int[ahead * rows];
     int[] following = new int[ahead * rows];

@@ -49,7 +49,7 @@ class CharNetTest {
       try (Trainer trainer = new Trainer(device, parameters, corpus(), settings(1e-30))) {
         double[] losses = new double[0];
         while (trainer.step() < 2) {
-          losses = trainer.advance();
+          losses = trainer.advance(1);
         }
         results.put("loss", new double[] {losses[losses.length - 1]});
         trainer.gradients().named().forEach((name, g) -> results.put(name, g.readDoubles()));
@@ -105,11 +105,11 @@ class CharNetTest {
         CharParameters parameters = new CharParameters(device, shape)) {
       parameters.initialize(5);
       try (Trainer trainer = new Trainer(device, parameters, corpus(), settings(1e-30))) {
-        trainer.advance();
+        trainer.advance(1);
         double[] values = parameters.named().get(name).readDoubles();
         values[index] += by;
         parameters.named().get(name).write(values);
-        return trainer.advance()[0];
+        return trainer.advance(1)[0];
       }
     }
   }
