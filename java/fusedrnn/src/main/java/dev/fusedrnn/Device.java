@@ -212,6 +212,7 @@ public final class Device implements AutoCloseable {
 
   /**
    * Uses memory that somebody else allocated on this device; closing the buffer does not free it.
+   * The memory must stay allocated until all work that was enqueued on it is done.
    *
    * @param dtype element type
    * @param address device address; 0 only where the shape has no elements
@@ -234,7 +235,8 @@ public final class Device implements AutoCloseable {
   }
 
   /**
-   * Uses a stream that somebody else made (a {@code CUstream}).
+   * Uses a stream that somebody else made (a {@code CUstream} of the device's primary context). It
+   * must not be destroyed before the last call on it.
    *
    * @param handle the stream's address
    * @return the stream; closing it does not destroy the handle

@@ -150,6 +150,18 @@ public final class Linear implements AutoCloseable {
   }
 
   /**
+   * Uses a cuBLAS handle of the caller's (cuda and emulated only); it stays the caller's, and no
+   * other thread may use it during a call.
+   *
+   * @param handle a {@code cublasHandle_t}, or 0 for the device's own
+   * @return this
+   */
+  public Linear blas(long handle) {
+    arguments.struct().set(Fields.Linear.BLAS, handle);
+    return this;
+  }
+
+  /**
    * Computes y; enqueued.
    *
    * @param stream where to enqueue

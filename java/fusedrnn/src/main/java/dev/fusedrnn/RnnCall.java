@@ -322,7 +322,9 @@ public final class RnnCall {
   }
 
   /**
-   * Uses a cuBLAS handle of the caller's (cuda only).
+   * Uses a cuBLAS handle of the caller's (cuda and emulated only). It stays the caller's and must
+   * outlive the call; stream, pointer mode and math mode are as before when a call returns, and no
+   * other thread may use it during one.
    *
    * @param handle a {@code cublasHandle_t}, or 0 for the device's own
    * @return this

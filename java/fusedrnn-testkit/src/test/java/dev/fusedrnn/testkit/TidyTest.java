@@ -96,6 +96,14 @@ class TidyTest {
   }
 
   @Test
+  void theCoreKnowsNothingOfJCuda() {
+    Pattern jcuda = Pattern.compile("(?i:jcuda|jcublas)");
+    assertNone(
+        "java/fusedrnn names no JCuda: its adapter is a module of its own",
+        lines(sources(under("java/fusedrnn/src")), jcuda.asPredicate()));
+  }
+
+  @Test
   void theDoorNeedsNoCudaHeader() {
     assertNone(
         "the door includes the C library's headers and itself alone",

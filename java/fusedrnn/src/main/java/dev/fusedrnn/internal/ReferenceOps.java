@@ -5,7 +5,8 @@ import dev.fusedrnn.Status;
 import java.nio.ByteBuffer;
 
 /**
- * Recurrent nets, lists of tensors and optimisers in simple loops over doubles. Formulas: {@code fusedrnn.h}.
+ * Recurrent nets, lists of tensors and optimisers in simple loops over doubles. Formulas: {@code
+ * fusedrnn.h}.
  */
 final class ReferenceOps {
   private static final int TABLE_HEADER_WORDS = 2; // count, lists; then lengths, then addresses

@@ -22,7 +22,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Goal: what Java writes into a struct lands in the field that C reads. Method: reads {@code
- * fusedrnn.h}, with what it includes, and compares every struct and enum with its Java constants, name by name, in order.
+ * fusedrnn.h}, with what it includes, and compares every struct and enum with its Java constants,
+ * name by name, in order.
  */
 class LayoutTest {
   private static final Pattern FIELD = Pattern.compile("\\s*(int64_t|double)\\s+(\\w+)\\s*");
