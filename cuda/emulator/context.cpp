@@ -177,14 +177,33 @@ Status Context::resident_clusters_of(const Grid& grid, int* count) {
   return Status::success();
 }
 
+Status Context::capture_begin(Stream stream) {
+  return machine_->capture_begin(stream);
+}
+Status Context::capture_end(Stream stream, int64_t* graph) {
+  return machine_->capture_end(stream, graph);
+}
+Status Context::graph_launch(int64_t graph, Stream stream) {
+  return machine_->graph_launch(graph, stream);
+}
+Status Context::graph_destroy(int64_t graph) {
+  return machine_->graph_destroy(graph);
+}
+Status Context::host_alloc(int64_t bytes, int64_t* address) {
+  return machine_->host_alloc(bytes, address);
+}
+Status Context::host_free(int64_t address) {
+  return machine_->host_free(address);
+}
+
 Status Context::counter(const std::string& key, int64_t* value) {
   return machine_->counter(key, value);
 }
 Status Context::set(const std::string& key, int64_t value) {
   return machine_->set(key, value);
 }
-void Context::count_gemm() {
-  machine_->count_gemm();
+void Context::count_gemm(Stream stream) {
+  machine_->count_gemm(stream);
 }
 
 }  // namespace frnn::machine

@@ -75,14 +75,16 @@ Status Machine::launch(Launch launch, Stream stream, int64_t args_bytes) {
   if (launch.grid.blocks == 0) return Status::success();
   const size_t words =
       (static_cast<size_t>(args_bytes) + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t);
-  std::vector<std::max_align_t> args(words);
-  std::memcpy(args.data(), launch.args, static_cast<size_t>(args_bytes));
+  const auto args = std::make_shared<std::vector<std::max_align_t>>(words);
+  std::memcpy(args->data(), launch.args, static_cast<size_t>(args_bytes));
+  launch.args = args->data();
   launch.seed = seed_;
-  launch.number = static_cast<uint64_t>(++launches_);
-  push(queue, [this, launch, args = std::move(args)]() mutable {
-    launch.args = args.data();
-    return run_launch(launch);
-  });
+  const auto work = [this, launch, args](uint64_t number) {
+    Launch numbered = launch;
+    numbered.number = number;
+    return run_launch(numbered);
+  };
+  submit(stream, queue, work, Recording::Kind::kKernel);
   return Status::success();
 }
 

@@ -21,6 +21,10 @@ unsigned long long shown(int64_t address) {
 
 }  // namespace
 
+int64_t Machine::new_handle() {
+  return next_handle += 16;
+}
+
 // ---- Queues -----------------------------------------------------------------------------------
 
 Status Machine::find_stream(Stream stream, Queue** queue) {
@@ -46,12 +50,27 @@ Status Machine::find_event(Event event, EventState** state) {
   return Status::success();
 }
 
-uint64_t Machine::push(Queue* queue, std::function<Status()> work) {
+uint64_t Machine::push(Queue* queue, Recording::Work work, Recording::Kind kind) {
   Operation operation;
   operation.number = next_number_++;
   operation.work = std::move(work);
+  if (kind == Recording::Kind::kKernel) operation.launch = static_cast<uint64_t>(++launches_);
   queue->operations.push_back(std::move(operation));
   return queue->operations.back().number;
+}
+
+void Machine::push_wait(Queue* queue, Stream stream, uint64_t number) {
+  push(queue, nullptr);
+  queue->operations.back().wait_stream = stream;
+  queue->operations.back().wait_number = number;
+}
+
+void Machine::submit(Stream stream, Queue* queue, Recording::Work work, Recording::Kind kind) {
+  if (captures_.holds(stream)) {
+    captures_.add(stream, kind, std::move(work));
+  } else {
+    push(queue, std::move(work), kind);
+  }
 }
 
 bool Machine::pending(Stream stream, uint64_t number) const {
@@ -76,10 +95,11 @@ Status Machine::run_until(Stream stream, uint64_t number) {
       goals.emplace_back(first.wait_stream, first.wait_number);
       continue;
     }
-    const std::function<Status()> work = std::move(queue.operations.front().work);
+    const Recording::Work work = std::move(queue.operations.front().work);
+    const uint64_t launch = queue.operations.front().launch;
     queue.operations.pop_front();
     if (work) {
-      Status status = work();
+      Status status = work(launch);
       if (!status.ok()) return poison(std::move(status));
     }
     if (queue.destroyed && queue.operations.empty()) queues_.erase(at);
@@ -115,6 +135,7 @@ Status Machine::poison(Status error) {
 
 Status Machine::synchronize() {
   std::lock_guard<std::mutex> lock(mutex_);
+  FRNN_TRY(captures_.may_wait_for_device());
   ++synchronizations_;
   return run_all();
 }
@@ -122,9 +143,10 @@ Status Machine::synchronize() {
 Status Machine::stream_synchronize(Stream stream) {
   std::lock_guard<std::mutex> lock(mutex_);
   FRNN_TRY(error_);
-  ++synchronizations_;
   Queue* queue = nullptr;
   FRNN_TRY(find_stream(stream, &queue));
+  FRNN_TRY(captures_.may_wait_for_stream(stream));
+  ++synchronizations_;
   if (queue->operations.empty()) return Status::success();
   return run_until(stream, queue->operations.back().number);
 }
@@ -132,9 +154,10 @@ Status Machine::stream_synchronize(Stream stream) {
 Status Machine::event_synchronize(Event event) {
   std::lock_guard<std::mutex> lock(mutex_);
   FRNN_TRY(error_);
-  ++synchronizations_;
   EventState* state = nullptr;
   FRNN_TRY(find_event(event, &state));
+  FRNN_TRY(captures_.may_ask_event(event));
+  ++synchronizations_;
   if (state->completed >= state->recorded) return Status::success();
   return run_until(state->stream, state->recorded);
 }
@@ -149,6 +172,7 @@ Status Machine::alloc(int64_t bytes, int64_t* address) {
   if (bytes < 0) {
     return Status::fail(FRNN_INVALID_ARGUMENT, "alloc: expected a size of at least 0");
   }
+  FRNN_TRY(captures_.may_allocate("alloc"));
   FRNN_TRY(memory_.alloc(bytes, address));
   ++allocations_;
   return Status::success();
@@ -157,6 +181,7 @@ Status Machine::alloc(int64_t bytes, int64_t* address) {
 // As cudaFree, waits for the device. On a poisoned device memory can still be given back.
 Status Machine::free(int64_t address) {
   std::lock_guard<std::mutex> lock(mutex_);
+  FRNN_TRY(captures_.may_allocate("free"));
   const bool was_usable = error_.ok();
   const Status status = was_usable ? run_all() : Status::success();
   const Status freed = memory_.free(address);
@@ -195,8 +220,16 @@ Status Machine::copy(int64_t destination, int64_t source, int64_t bytes, int64_t
     return Status::fail(FRNN_INVALID_ARGUMENT, "copy: unknown kind of copy");
   }
   FRNN_TRY(check_copy(destination, source, bytes, kind));
-  push(queue, [=] {
+  const int64_t host = kind == FRNN_HOST_TO_DEVICE ? source : destination;
+  const bool locked = kind == FRNN_DEVICE_TO_DEVICE || page_locked(host, bytes);
+  FRNN_TRY(captures_.may_copy_host(stream, locked));
+  submit(stream, queue, [=](uint64_t) {
     FRNN_TRY(check_copy(destination, source, bytes, kind));
+    if (locked && kind != FRNN_DEVICE_TO_DEVICE && !page_locked(host, bytes)) {
+      return Status::fail(
+          FRNN_DEVICE_ERROR,
+          format("copy: the page-locked memory at 0x%llx was freed before the copy", shown(host)));
+    }
     std::memcpy(bytes_at(destination), bytes_at(source), static_cast<size_t>(bytes));
     return Status::success();
   });
@@ -210,7 +243,7 @@ Status Machine::fill(int64_t address, int byte_value, int64_t bytes, Stream stre
   FRNN_TRY(find_stream(stream, &queue));
   if (bytes == 0) return Status::success();
   FRNN_TRY(memory_.check(address, bytes, "fill"));
-  push(queue, [=] {
+  submit(stream, queue, [=](uint64_t) {
     FRNN_TRY(memory_.check(address, bytes, "fill"));
     std::memset(bytes_at(address), byte_value, static_cast<size_t>(bytes));
     return Status::success();
@@ -233,7 +266,7 @@ Status Machine::range(int64_t address, int64_t* base, int64_t* bytes) {
 Status Machine::stream_create(Stream* stream) {
   std::lock_guard<std::mutex> lock(mutex_);
   FRNN_TRY(error_);
-  *stream = next_handle += 16;
+  *stream = new_handle();
   queues_[*stream];
   return Status::success();
 }
@@ -252,6 +285,7 @@ Status Machine::stream_destroy(Stream stream) {
     return Status::fail(FRNN_INVALID_ARGUMENT, "the default stream cannot be destroyed");
   }
   FRNN_TRY(find_stream(stream, &queue));
+  FRNN_TRY(captures_.may_destroy_stream(stream));
   queue->destroyed = true;
   if (queue->operations.empty()) queues_.erase(stream);
   return Status::success();
@@ -264,17 +298,16 @@ Status Machine::stream_wait(Stream stream, Event event) {
   EventState* state = nullptr;
   FRNN_TRY(find_stream(stream, &queue));
   FRNN_TRY(find_event(event, &state));
-  if (state->recorded == 0) return Status::success();
-  push(queue, nullptr);
-  queue->operations.back().wait_stream = state->stream;
-  queue->operations.back().wait_number = state->recorded;
+  bool captured = false;
+  FRNN_TRY(captures_.wait(stream, event, &captured));
+  if (!captured && state->recorded != 0) push_wait(queue, state->stream, state->recorded);
   return Status::success();
 }
 
 Status Machine::event_create(Event* event) {
   std::lock_guard<std::mutex> lock(mutex_);
   FRNN_TRY(error_);
-  *event = next_handle += 16;
+  *event = new_handle();
   events_[*event];
   return Status::success();
 }
@@ -283,6 +316,7 @@ Status Machine::event_destroy(Event event) {
   std::lock_guard<std::mutex> lock(mutex_);
   EventState* state = nullptr;
   FRNN_TRY(find_event(event, &state));
+  captures_.forget_event(event);
   events_.erase(event);
   return Status::success();
 }
@@ -294,8 +328,11 @@ Status Machine::event_record(Event event, Stream stream) {
   EventState* state = nullptr;
   FRNN_TRY(find_stream(stream, &queue));
   FRNN_TRY(find_event(event, &state));
+  bool captured = false;
+  captures_.record(event, stream, &captured);
+  if (captured) return Status::success();
   const uint64_t number = next_number_;
-  push(queue, [this, event, number] {
+  push(queue, [this, event, number](uint64_t) {
     const auto found = events_.find(event);
     if (found != events_.end() && found->second.completed < number) {
       found->second.completed = number;
@@ -315,6 +352,7 @@ Status Machine::event_done(Event event, bool* done) {
   FRNN_TRY(error_);
   EventState* state = nullptr;
   FRNN_TRY(find_event(event, &state));
+  FRNN_TRY(captures_.may_ask_event(event));
   *done = state->completed >= state->recorded;
   return *done ? Status::success() : run_until(state->stream, state->recorded);
 }
@@ -325,6 +363,8 @@ Status Machine::event_elapsed_us(Event start, Event end, double* us) {
   EventState* states[2] = {nullptr, nullptr};
   FRNN_TRY(find_event(start, &states[0]));
   FRNN_TRY(find_event(end, &states[1]));
+  FRNN_TRY(captures_.may_ask_event(start));
+  FRNN_TRY(captures_.may_ask_event(end));
   for (const EventState* state : states) {
     if (state->recorded == 0 || state->completed < state->recorded) {
       return Status::fail(FRNN_INVALID_ARGUMENT,
@@ -340,7 +380,7 @@ Status Machine::enqueue(Stream stream, std::function<Status()> work) {
   FRNN_TRY(error_);
   Queue* queue = nullptr;
   FRNN_TRY(find_stream(stream, &queue));
-  push(queue, std::move(work));
+  submit(stream, queue, [work = std::move(work)](uint64_t) { return work(); });
   return Status::success();
 }
 
@@ -370,6 +410,7 @@ Status Machine::counter(const std::string& key, int64_t* value) {
                                                       {"synchronizations", synchronizations_},
                                                       {"launches", launches_},
                                                       {"gemms", gemms_},
+                                                      {"graph_launches", graph_launches_},
                                                       {"live_allocations", memory_.live_count()},
                                                       {"live_bytes", memory_.live_bytes()}};
   for (const auto& [name, count] : counters) {
@@ -380,13 +421,13 @@ Status Machine::counter(const std::string& key, int64_t* value) {
   }
   return Status::fail(FRNN_INVALID_ARGUMENT,
                       "counter: expected allocations, synchronizations, launches, gemms, "
-                      "live_allocations or live_bytes, got " +
+                      "graph_launches, live_allocations or live_bytes, got " +
                           key);
 }
 
-void Machine::count_gemm() {
+void Machine::count_gemm(Stream stream) {
   std::lock_guard<std::mutex> lock(mutex_);
-  ++gemms_;
+  if (!captures_.add_gemm(stream)) ++gemms_;
 }
 
 }  // namespace frnn::machine::emulated

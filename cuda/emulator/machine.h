@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <map>
@@ -19,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "host/captures.h"
 #include "machine/host.h"
 #include "memory.h"
 #include "runner.h"
@@ -58,9 +60,15 @@ class Machine {
   Status launch(Launch launch, Stream stream, int64_t args_bytes);
   // Any other work in stream order: the emulator's BLAS. `work` runs with the device's lock held.
   Status enqueue(Stream stream, std::function<Status()> work);
+  Status capture_begin(Stream stream);
+  Status capture_end(Stream stream, int64_t* graph);
+  Status graph_launch(int64_t graph, Stream stream);
+  Status graph_destroy(int64_t graph);
+  Status host_alloc(int64_t bytes, int64_t* address);
+  Status host_free(int64_t address);
   Status counter(const std::string& key, int64_t* value);
   Status set(const std::string& key, int64_t value);
-  void count_gemm();
+  void count_gemm(Stream stream);
 
   Status check_memory(int64_t address, int64_t bytes, const char* what);
   // The allocation that holds an address.
@@ -71,15 +79,28 @@ class Machine {
  private:
   using Clock = std::chrono::steady_clock;
 
+  static int64_t new_handle();  // of a stream, an event or a graph
+
   struct Operation {
     uint64_t number;  // of all that were enqueued on this device; counts up
-    std::function<Status()> work;
+    Recording::Work work;
+    uint64_t launch = 0;     // the number of the kernel's launch, which `work` is told
     Stream wait_stream = 0;  // where wait_number is set: the operation that must have run before
     uint64_t wait_number = 0;
   };
   struct Queue {
     std::deque<Operation> operations;
     bool destroyed = false;  // by the caller; what is in it still runs
+  };
+  struct Graph {
+    Recording recording;
+    Stream last_stream = 0;  // the end of its last launch
+    uint64_t last_number = 0;
+  };
+  // Page-locked memory: pages of its own, full of 0xFF at first.
+  struct HostBlock {
+    int64_t bytes;
+    std::unique_ptr<void, decltype(&std::free)> memory;
   };
   struct EventState {
     Stream stream = 0;       // of the last event_record
@@ -90,10 +111,16 @@ class Machine {
 
   Status find_stream(Stream stream, Queue** queue);
   Status find_event(Event event, EventState** state);
-  uint64_t push(Queue* queue, std::function<Status()> work);
+  uint64_t push(Queue* queue, Recording::Work work, Recording::Kind kind = Recording::Kind::kWork);
+  void push_wait(Queue* queue, Stream stream, uint64_t number);
+  // Enqueues the work, or records it where the stream captures.
+  void submit(Stream stream, Queue* queue, Recording::Work work,
+              Recording::Kind kind = Recording::Kind::kWork);
   bool pending(Stream stream, uint64_t number) const;
   Status run_until(Stream stream, uint64_t number);
   Status run_all();
+  void enqueue_recording(const Recording& recording, Stream stream);
+  bool page_locked(int64_t address, int64_t bytes) const;
   Status check_copy(int64_t destination, int64_t source, int64_t bytes, int64_t kind) const;
   Status check_grid(const Launch& launch) const;
   Status run_launch(const Launch& launch);
@@ -104,7 +131,10 @@ class Machine {
   DeviceMemory memory_;
   std::map<Stream, Queue> queues_;
   std::map<Event, EventState> events_;
-  Status error_;  // the first thing that went wrong; sticks
+  Captures captures_;
+  std::map<int64_t, Graph> graphs_;
+  std::map<int64_t, HostBlock> host_blocks_;  // by address
+  Status error_;                              // the first thing that went wrong; sticks
   uint64_t next_number_ = 1;
   uint64_t seed_ = 1;
   int workers_;
@@ -115,6 +145,7 @@ class Machine {
   int64_t synchronizations_ = 0;
   int64_t launches_ = 0;
   int64_t gemms_ = 0;
+  int64_t graph_launches_ = 0;
 };
 
 }  // namespace frnn::machine::emulated

@@ -146,7 +146,9 @@ FRNN_API int frnn_device_close(int64_t device);
 FRNN_API const char* frnn_device_describe(int64_t device);
 // Keys: cpu "threads" (>= 1); emulated "seed" (order of warps and blocks).
 FRNN_API int frnn_device_set(int64_t device, const char* key, int64_t value);
-// Counters since the device was opened: "allocations", "synchronizations", "launches", "gemms".
+// Counters since the device was opened: "allocations", "synchronizations", "launches", "gemms",
+// "graph_launches". A graph's kernels and products count at each of its launches, not when
+// recorded.
 FRNN_API int frnn_device_counter(int64_t device, const char* key, int64_t* value);
 // Waits for all work on the device and reports what it found.
 FRNN_API int frnn_device_synchronize(int64_t device);
@@ -174,6 +176,38 @@ FRNN_API int frnn_event_synchronize(int64_t device, int64_t event);
 FRNN_API int frnn_event_done(int64_t device, int64_t event, int64_t* done);  // 1 or 0
 // Microseconds from `start` to `end`; both must be done.
 FRNN_API int frnn_event_elapsed_us(int64_t device, int64_t start, int64_t end, double* us);
+
+// Page-locked memory of the host, which a copy reaches without a stop on the way. Aligned to 4096
+// bytes; bytes = 0 answers address 0. Freeing waits for the device. On `cpu` it is memory like any.
+FRNN_API int frnn_host_alloc(int64_t device, int64_t bytes, int64_t* address);
+FRNN_API int frnn_host_free(int64_t device, int64_t address);
+
+// ---- Captured work -----------------------------------------------------------------------------
+
+// Between begin and end, calls on `stream` are recorded and not run; then frnn_graph_launch
+// enqueues all of them at once, as often as wanted. What is recorded is addresses and numbers: a
+// launch sees what the memory behind the addresses holds by then (data, page-locked host memory,
+// the words that arguments such as `offset_address` point to).
+//
+// Another stream takes part from when it waits for an event that was recorded in the capture, and
+// the first stream must wait for an event behind its last work before the capture ends. An event
+// that was recorded in a capture orders its streams and nothing else, until it is recorded again.
+//
+// While a stream captures these are refused, and the capture goes on: waiting for one of its
+// streams or events, or for the device; waiting in it for an event from outside; copies between it
+// and host memory that is not page-locked; destroying one of its streams; launching a graph into
+// it; and to the thread that began it, allocating and freeing. The default stream cannot capture.
+// The thread that began a capture ends it. A caller's BLAS handle should have a workspace of its
+// own (cublasSetWorkspace) before it is used in one.
+FRNN_API int frnn_capture_begin(int64_t device, int64_t stream);
+// `graph` null drops what was recorded: the way out after an error. Whatever it returns, the
+// streams then are as they were before, unless the call was refused because of its stream or
+// thread.
+FRNN_API int frnn_capture_end(int64_t device, int64_t stream, int64_t* graph);
+// Enqueued; launches of one graph run one after another, also on different streams.
+FRNN_API int frnn_graph_launch(int64_t device, int64_t graph, int64_t stream);
+// Launches that are on their way still run.
+FRNN_API int frnn_graph_destroy(int64_t device, int64_t graph);
 
 // ---- Recurrent sequences ----------------------------------------------------------------------
 

@@ -1,63 +1,35 @@
 // The CPU as a device. Every call has done its work when it returns, so streams and events keep
 // order by themselves; their handles are checked all the same, as on a device that has real ones.
+// While a stream captures, its calls are kept and done at each launch of the graph, one by one in
+// the order in which they came.
 
 #include <atomic>
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <new>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "cpu/computer.h"
 #include "cpu/isa.h"
 #include "cpu/ops.h"
 #include "cpu/pool.h"
+#include "host/captures.h"
+#include "host/json_text.h"
 #include "host/plan.h"
 #include "host/provider.h"
 
 #if defined(__linux__)
 #include <sys/mman.h>
-#include <unistd.h>
 #endif
 
 namespace frnn::cpu {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) >= 0x20) out += c;
-  }
-  return out;
-}
-
-std::string processor_name() {
-  std::string name;
-  if (std::FILE* f = std::fopen("/proc/cpuinfo", "r")) {
-    char line[512];
-    while (name.empty() && std::fgets(line, sizeof line, f) != nullptr) {
-      const char* colon = std::strchr(line, ':');
-      if (std::strncmp(line, "model name", 10) == 0 && colon != nullptr) name = colon + 2;
-    }
-    std::fclose(f);
-  }
-  while (!name.empty() && (name.back() == '\n' || name.back() == ' '))
-    name.pop_back();
-  return name.empty() ? "unknown processor" : name;
-}
-
-int64_t memory_bytes() {
-#if defined(__linux__)
-  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
-#else
-  return 0;
-#endif
-}
 
 class CpuDevice : public Device {
  public:
@@ -70,14 +42,16 @@ class CpuDevice : public Device {
   ~CpuDevice() override {
     for (int64_t address : blocks_)
       std::free(reinterpret_cast<void*>(address));
+    for (const auto& [address, bytes] : host_blocks_)
+      std::free(reinterpret_cast<void*>(address));
   }
 
   std::string describe() override {
     return format(
-        "{\"backend\": \"cpu\", \"name\": \"%s\", \"ordinal\": %lld, \"memory_bytes\": %lld, "
+        "{\"backend\": \"cpu\", \"name\": %s, \"ordinal\": %lld, \"memory_bytes\": %lld, "
         "\"processors\": %d, \"threads\": %d, \"isa\": \"%s\", \"vector_floats\": %d, "
         "\"blas\": \"own sgemm\"}",
-        escaped(processor_name()).c_str(), static_cast<long long>(ordinal_),
+        json_text(processor_name()).c_str(), static_cast<long long>(ordinal_),
         static_cast<long long>(memory_bytes()), usable_processors(), threads_.load(), kernels_.name,
         kernels_.width);
   }
@@ -106,21 +80,25 @@ class CpuDevice : public Device {
       *value = launches_;
     } else if (key == "gemms") {
       *value = gemms_;
+    } else if (key == "graph_launches") {
+      *value = graph_launches_;
     } else {
       return Status::fail(FRNN_INVALID_ARGUMENT,
-                          format("key: expected allocations, synchronizations, launches or gemms, "
-                                 "got \"%s\"",
+                          format("key: expected allocations, synchronizations, launches, gemms or "
+                                 "graph_launches, got \"%s\"",
                                  key.c_str()));
     }
     return Status::success();
   }
 
   Status synchronize() override {
+    FRNN_TRY(captures_.may_wait_for_device());
     ++synchronizations_;
     return Status::success();
   }
 
   Status alloc(int64_t bytes, int64_t* address) override {
+    FRNN_TRY(captures_.may_allocate("alloc"));
     // Large blocks lie on huge pages where the system gives them.
     const size_t alignment = bytes >= kHugePage ? kHugePage : 256;
     void* memory = nullptr;
@@ -139,6 +117,7 @@ class CpuDevice : public Device {
   }
 
   Status free(int64_t address) override {
+    FRNN_TRY(captures_.may_allocate("free"));
     std::lock_guard<std::mutex> lock(mutex_);
     if (blocks_.erase(address) == 0) {
       return Status::fail(
@@ -150,18 +129,25 @@ class CpuDevice : public Device {
     return Status::success();
   }
 
-  Status copy(int64_t destination, int64_t source, int64_t bytes, int64_t,
+  Status copy(int64_t destination, int64_t source, int64_t bytes, int64_t kind,
               int64_t stream) override {
     FRNN_TRY(check_stream(stream));
-    std::memmove(reinterpret_cast<void*>(destination), reinterpret_cast<const void*>(source),
-                 static_cast<size_t>(bytes));
-    return Status::success();
+    const int64_t host = kind == FRNN_HOST_TO_DEVICE ? source : destination;
+    const bool locked = kind == FRNN_DEVICE_TO_DEVICE || page_locked(host, bytes);
+    FRNN_TRY(captures_.may_copy_host(stream, locked));
+    return submit(stream, [=](uint64_t) {
+      std::memmove(reinterpret_cast<void*>(destination), reinterpret_cast<const void*>(source),
+                   static_cast<size_t>(bytes));
+      return Status::success();
+    });
   }
 
   Status fill(int64_t address, int byte_value, int64_t bytes, int64_t stream) override {
     FRNN_TRY(check_stream(stream));
-    std::memset(reinterpret_cast<void*>(address), byte_value, static_cast<size_t>(bytes));
-    return Status::success();
+    return submit(stream, [=](uint64_t) {
+      std::memset(reinterpret_cast<void*>(address), byte_value, static_cast<size_t>(bytes));
+      return Status::success();
+    });
   }
 
   Status stream_create(int64_t* stream) override {
@@ -172,12 +158,14 @@ class CpuDevice : public Device {
   }
 
   Status stream_destroy(int64_t stream) override {
+    FRNN_TRY(captures_.may_destroy_stream(stream));
     std::lock_guard<std::mutex> lock(mutex_);
     return streams_.erase(stream) == 1 ? Status::success() : bad_handle("stream", stream);
   }
 
   Status stream_synchronize(int64_t stream) override {
     FRNN_TRY(check_stream(stream));
+    FRNN_TRY(captures_.may_wait_for_stream(stream));
     ++synchronizations_;
     return Status::success();
   }
@@ -185,7 +173,9 @@ class CpuDevice : public Device {
   Status stream_wait(int64_t stream, int64_t event) override {
     FRNN_TRY(check_stream(stream));
     std::lock_guard<std::mutex> lock(mutex_);
-    return events_.count(event) == 1 ? Status::success() : bad_handle("event", event);
+    if (events_.count(event) == 0) return bad_handle("event", event);
+    bool captured = false;
+    return captures_.wait(stream, event, &captured);
   }
 
   Status event_create(int64_t* event) override {
@@ -196,6 +186,7 @@ class CpuDevice : public Device {
   }
 
   Status event_destroy(int64_t event) override {
+    captures_.forget_event(event);
     std::lock_guard<std::mutex> lock(mutex_);
     return events_.erase(event) == 1 ? Status::success() : bad_handle("event", event);
   }
@@ -205,17 +196,21 @@ class CpuDevice : public Device {
     std::lock_guard<std::mutex> lock(mutex_);
     const auto found = events_.find(event);
     if (found == events_.end()) return bad_handle("event", event);
-    found->second = Clock::now();
+    bool captured = false;
+    captures_.record(event, stream, &captured);
+    if (!captured) found->second = Clock::now();
     return Status::success();
   }
 
   Status event_synchronize(int64_t event) override {
+    FRNN_TRY(captures_.may_ask_event(event));
     ++synchronizations_;
     std::lock_guard<std::mutex> lock(mutex_);
     return events_.count(event) == 1 ? Status::success() : bad_handle("event", event);
   }
 
   Status event_done(int64_t event, int64_t* done) override {
+    FRNN_TRY(captures_.may_ask_event(event));
     std::lock_guard<std::mutex> lock(mutex_);
     if (events_.count(event) == 0) return bad_handle("event", event);
     *done = 1;  // also before it was ever recorded, as on CUDA
@@ -223,6 +218,8 @@ class CpuDevice : public Device {
   }
 
   Status event_elapsed_us(int64_t start, int64_t end, double* us) override {
+    FRNN_TRY(captures_.may_ask_event(start));
+    FRNN_TRY(captures_.may_ask_event(end));
     std::lock_guard<std::mutex> lock(mutex_);
     const auto first = events_.find(start), last = events_.find(end);
     if (first == events_.end()) return bad_handle("start", start);
@@ -235,48 +232,113 @@ class CpuDevice : public Device {
     return Status::success();
   }
 
+  Status capture_begin(int64_t stream) override {
+    FRNN_TRY(check_stream(stream));
+    return captures_.begin(stream);
+  }
+
+  Status capture_end(int64_t stream, int64_t* graph) override {
+    FRNN_TRY(captures_.may_end(stream));
+    auto recording = std::make_shared<Recording>();
+    const Status joined = captures_.end(stream, recording.get());
+    if (graph == nullptr) return Status::success();
+    FRNN_TRY(joined);
+    std::lock_guard<std::mutex> lock(mutex_);
+    *graph = next_handle_++;
+    graphs_[*graph] = std::move(recording);
+    return Status::success();
+  }
+
+  Status graph_launch(int64_t graph, int64_t stream) override {
+    FRNN_TRY(check_stream(stream));
+    FRNN_TRY(captures_.may_launch_graph(stream));
+    std::shared_ptr<const Recording> recording;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      const auto found = graphs_.find(graph);
+      if (found == graphs_.end()) return bad_handle("graph", graph);
+      recording = found->second;
+    }
+    ++graph_launches_;
+    launches_ += recording->kernels;
+    gemms_ += recording->gemms;
+    for (const Recording::Node& node : recording->nodes) {
+      if (node.work) FRNN_TRY(node.work(0));
+    }
+    return Status::success();
+  }
+
+  Status graph_destroy(int64_t graph) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return graphs_.erase(graph) == 1 ? Status::success() : bad_handle("graph", graph);
+  }
+
+  Status host_alloc(int64_t bytes, int64_t* address) override {
+    FRNN_TRY(captures_.may_allocate("host_alloc"));
+    void* memory = nullptr;
+    if (posix_memalign(&memory, kPage, static_cast<size_t>(bytes)) != 0) {
+      return Status::fail(FRNN_OUT_OF_MEMORY, format("host_alloc: no memory for %lld bytes",
+                                                     static_cast<long long>(bytes)));
+    }
+    std::lock_guard<std::mutex> lock(mutex_);
+    *address = reinterpret_cast<int64_t>(memory);
+    host_blocks_[*address] = bytes;
+    ++allocations_;
+    return Status::success();
+  }
+
+  Status host_free(int64_t address) override {
+    FRNN_TRY(captures_.may_allocate("host_free"));
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (host_blocks_.erase(address) == 0) {
+      return Status::fail(FRNN_INVALID_ARGUMENT,
+                          format("host_free: 0x%llx was not allocated by frnn_host_alloc on this "
+                                 "device, or is free already",
+                                 static_cast<unsigned long long>(address)));
+    }
+    std::free(reinterpret_cast<void*>(address));
+    return Status::success();
+  }
+
   bool serves_16_bit() const override {
     return false;
   }
   Status rnn_forward(const frnn_rnn& rnn) override {
-    return launch(rnn.stream, 2, [&](const Machine& m) { cpu::rnn_forward(m, rnn); });
+    return launch(rnn, 2, cpu::rnn_forward);
   }
   using Device::rnn_backward;
   Status rnn_backward(const frnn_rnn& rnn, int64_t before_dx) override {
     if (before_dx != 0) FRNN_TRY(stream_wait(rnn.stream, before_dx));
-    return launch(rnn.stream, 4, [&](const Machine& m) { cpu::rnn_backward(m, rnn); });
+    return launch(rnn, 4, cpu::rnn_backward);
   }
   Status mask_add(const MaskAdd& what) override {
-    return launch(what.stream, 0, [&](const Machine& m) { cpu::mask_add(m, what); });
+    return launch(what, 0, cpu::mask_add);
   }
   Status clip_by_global_norm(const frnn_clip& clip) override {
-    return launch(clip.stream, 0, [&](const Machine& m) { cpu::clip_by_global_norm(m, clip); });
+    return launch(clip, 0, cpu::clip_by_global_norm);
   }
   Status optimizer_step(const frnn_optimizer& optimizer) override {
-    return launch(optimizer.stream, 0,
-                  [&](const Machine& m) { cpu::optimizer_step(m, optimizer); });
+    return launch(optimizer, 0, cpu::optimizer_step);
   }
   Status linear_forward(const frnn_linear& linear) override {
-    return launch(linear.stream, 1, [&](const Machine& m) { cpu::linear_forward(m, linear); });
+    return launch(linear, 1, cpu::linear_forward);
   }
   Status linear_backward(const frnn_linear& linear) override {
-    return launch(linear.stream, 2, [&](const Machine& m) { cpu::linear_backward(m, linear); });
+    return launch(linear, 2, cpu::linear_backward);
   }
   Status embedding_forward(const frnn_embedding& embedding) override {
-    return launch(embedding.stream, 0,
-                  [&](const Machine& m) { cpu::embedding_forward(m, embedding); });
+    return launch(embedding, 0, cpu::embedding_forward);
   }
   Status embedding_backward(const frnn_embedding& embedding) override {
-    return launch(embedding.stream, 0,
-                  [&](const Machine& m) { cpu::embedding_backward(m, embedding); });
+    return launch(embedding, 0, cpu::embedding_backward);
   }
   Status softmax_xent_forward_backward(const frnn_softmax_xent& xent) override {
-    return launch(xent.stream, 0,
-                  [&](const Machine& m) { cpu::softmax_xent_forward_backward(m, xent); });
+    return launch(xent, 0, cpu::softmax_xent_forward_backward);
   }
 
  private:
   static constexpr int64_t kHugePage = 2 << 20;
+  static constexpr size_t kPage = 4096;
   static constexpr int kMostThreads = 1024;
 
   static Status bad_handle(const char* what, int64_t handle) {
@@ -291,13 +353,43 @@ class CpuDevice : public Device {
     return streams_.count(stream) == 1 ? Status::success() : bad_handle("stream", stream);
   }
 
+  bool page_locked(int64_t address, int64_t bytes) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto block = host_blocks_.upper_bound(address);
+    if (block == host_blocks_.begin()) return false;
+    --block;
+    return address + bytes <= block->first + block->second;
+  }
+
+  // Does the work, or records it where the stream captures.
   template <typename F>
-  Status launch(int64_t stream, int gemms, const F& work) {
-    FRNN_TRY(check_stream(stream));
+  Status submit(int64_t stream, const F& work) {
+    if (!captures_.holds(stream)) return work(0);
+    captures_.add(stream, Recording::Kind::kWork, work);
+    return Status::success();
+  }
+
+  // `compute` with the arguments, which a recording keeps as they are now.
+  template <typename Args>
+  Status launch(const Args& args, int gemms, void (*compute)(const Machine&, const Args&)) {
+    FRNN_TRY(check_stream(args.stream));
+    const bool captured = captures_.holds(args.stream);
+    if (captured) {
+      for (int n = 0; n < gemms; ++n)
+        captures_.add_gemm(args.stream);
+      captures_.add(args.stream, Recording::Kind::kKernel,
+                    [this, args, compute](uint64_t) { return run(args, compute); });
+      return Status::success();
+    }
     ++launches_;
     gemms_ += gemms;
+    return run(args, compute);
+  }
+
+  template <typename Args>
+  Status run(const Args& args, void (*compute)(const Machine&, const Args&)) {
     try {
-      work(Machine{*pool_, kernels_, threads_});
+      compute(Machine{*pool_, kernels_, threads_}, args);
     } catch (const std::bad_alloc&) {
       return Status::fail(FRNN_OUT_OF_MEMORY, "no memory for the scratch space of a thread");
     }
@@ -309,10 +401,14 @@ class CpuDevice : public Device {
   const std::shared_ptr<Pool> pool_;
   std::atomic<int> threads_;
   std::atomic<int64_t> allocations_{0}, synchronizations_{0}, launches_{0}, gemms_{0};
+  std::atomic<int64_t> graph_launches_{0};
+  Captures captures_;
   std::mutex mutex_;  // guards all below
   int64_t next_handle_ = 1;
   std::unordered_set<int64_t> blocks_, streams_;
   std::unordered_map<int64_t, Clock::time_point> events_;
+  std::unordered_map<int64_t, std::shared_ptr<const Recording>> graphs_;
+  std::map<int64_t, int64_t> host_blocks_;  // bytes by address
 };
 
 class CpuProvider : public Provider {

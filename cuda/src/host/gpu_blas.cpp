@@ -65,6 +65,7 @@ Status BlasSession::check(int code, const char* what) const {
 
 Status BlasSession::begin(const BlasSetup& setup) {
   FRNN_TRY(context_.activate());
+  counted_stream_ = setup.stream;
   return setup.caller_handle == 0 ? begin_own(setup) : begin_caller(setup);
 }
 
@@ -139,7 +140,7 @@ Status BlasSession::multiply(int64_t m, int64_t n, int64_t k, const Operand& a, 
   const int M = static_cast<int>(m), N = static_cast<int>(n), K = static_cast<int>(k);
   const int a_ld = static_cast<int>(a.stride), b_ld = static_cast<int>(b.stride);
   const int c_ld = static_cast<int>(c_stride);
-  context_.count_gemm();
+  context_.count_gemm(counted_stream_);
   if (a.type == kBlasF32 && b.type == kBlasF32 && c_type == kBlasF32) {
     return check(
         blas.sgemm(handle_, op_b, op_a, N, M, K, &one, static_cast<const float*>(b.data), b_ld,

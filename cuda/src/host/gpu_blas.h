@@ -89,6 +89,7 @@ class BlasSession {
   machine::Context& context_;
   std::unique_lock<std::mutex> guard_;
   void* handle_ = nullptr;
+  machine::Stream counted_stream_ = 0;  // on which the products run
   // What the caller's handle had.
   bool restore_stream_ = false;
   bool restore_math_ = false;

@@ -111,6 +111,25 @@ Status GpuDevice::event_elapsed_us(int64_t start, int64_t end, double* us) {
   return context_->event_elapsed_us(start, end, us);
 }
 
+Status GpuDevice::capture_begin(int64_t stream) {
+  return context_->capture_begin(stream);
+}
+Status GpuDevice::capture_end(int64_t stream, int64_t* graph) {
+  return context_->capture_end(stream, graph);
+}
+Status GpuDevice::graph_launch(int64_t graph, int64_t stream) {
+  return context_->graph_launch(graph, stream);
+}
+Status GpuDevice::graph_destroy(int64_t graph) {
+  return context_->graph_destroy(graph);
+}
+Status GpuDevice::host_alloc(int64_t bytes, int64_t* address) {
+  return context_->host_alloc(bytes, address);
+}
+Status GpuDevice::host_free(int64_t address) {
+  return context_->host_free(address);
+}
+
 Status GpuDevice::rnn_forward(const frnn_rnn& rnn) {
   return gpu_rnn_forward(*context_, blas_, rnn);
 }

@@ -39,6 +39,13 @@ class GpuDevice final : public Device {
   Status event_done(int64_t event, int64_t* done) override;
   Status event_elapsed_us(int64_t start, int64_t end, double* us) override;
 
+  Status capture_begin(int64_t stream) override;
+  Status capture_end(int64_t stream, int64_t* graph) override;
+  Status graph_launch(int64_t graph, int64_t stream) override;
+  Status graph_destroy(int64_t graph) override;
+  Status host_alloc(int64_t bytes, int64_t* address) override;
+  Status host_free(int64_t address) override;
+
   Status rnn_forward(const frnn_rnn& rnn) override;
   using Device::rnn_backward;
   Status rnn_backward(const frnn_rnn& rnn, int64_t before_dx) override;

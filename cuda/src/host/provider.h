@@ -60,6 +60,13 @@ class Device {
   virtual Status event_done(int64_t event, int64_t* done) = 0;
   virtual Status event_elapsed_us(int64_t start, int64_t end, double* us) = 0;
 
+  virtual Status capture_begin(int64_t stream) = 0;
+  virtual Status capture_end(int64_t stream, int64_t* graph) = 0;  // graph null: drops it
+  virtual Status graph_launch(int64_t graph, int64_t stream) = 0;
+  virtual Status graph_destroy(int64_t graph) = 0;
+  virtual Status host_alloc(int64_t bytes, int64_t* address) = 0;  // bytes > 0
+  virtual Status host_free(int64_t address) = 0;                   // address != 0
+
   virtual Status rnn_forward(const frnn_rnn& rnn) = 0;
   // `before_dx`, where not 0, is an event that must have happened before dx is read or written:
   // two directions of a layer run at the same time up to there.

@@ -5,7 +5,11 @@
 #define FUSEDRNN_SRC_MACHINE_CUDA_HOST_H_
 
 #include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
+
+#include "host/captures.h"
 
 namespace frnn::machine {
 
@@ -13,6 +17,7 @@ class Context {
  public:
   static Status device_count(int64_t* count);
   static Status open(int64_t ordinal, std::unique_ptr<Context>* context);
+  ~Context();
 
   const Properties& properties() const { return properties_; }
   Status activate();
@@ -50,9 +55,18 @@ class Context {
     return resident_clusters_of(reinterpret_cast<const void*>(kernel), grid, count);
   }
 
+  Status capture_begin(Stream stream);
+  Status capture_end(Stream stream, int64_t* graph);
+  Status graph_launch(int64_t graph, Stream stream);
+  Status graph_destroy(int64_t graph);
+  Status host_alloc(int64_t bytes, int64_t* address);
+  Status host_free(int64_t address);
+
   Status counter(const std::string& key, int64_t* value);
   Status set(const std::string& key, int64_t value);
-  void count_gemm() { ++gemms_; }
+  void count_gemm(Stream stream) {
+    if (!captures_.add_gemm(stream)) ++gemms_;
+  }
 
  private:
   Context() = default;
@@ -62,11 +76,25 @@ class Context {
   Status resident_blocks_of(const void* kernel, const Grid& grid, int* per_multiprocessor);
   Status resident_clusters_of(const void* kernel, const Grid& grid, int* count);
 
+  // A cudaGraphExec_t, and what a launch of it adds to the counters.
+  struct Graph {
+    void* executable;
+    int64_t kernels;
+    int64_t gemms;
+  };
+  Status instantiate(void* recorded, const Recording& recording, int64_t* graph);
+  bool page_locked(int64_t address) const;
+
   Properties properties_;
+  Captures captures_;
+  std::mutex graphs_lock_;
+  std::map<int64_t, Graph> graphs_;
+  int64_t next_graph_ = 1;
   std::atomic<int64_t> allocations_{0};
   std::atomic<int64_t> synchronizations_{0};
   std::atomic<int64_t> launches_{0};
   std::atomic<int64_t> gemms_{0};
+  std::atomic<int64_t> graph_launches_{0};
 };
 
 }  // namespace frnn::machine

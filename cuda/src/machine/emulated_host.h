@@ -77,9 +77,16 @@ class Context {
     return resident_clusters_of(grid, count);
   }
 
+  virtual Status capture_begin(Stream stream);
+  virtual Status capture_end(Stream stream, int64_t* graph);
+  virtual Status graph_launch(int64_t graph, Stream stream);
+  virtual Status graph_destroy(int64_t graph);
+  virtual Status host_alloc(int64_t bytes, int64_t* address);
+  virtual Status host_free(int64_t address);
+
   virtual Status counter(const std::string& key, int64_t* value);
   virtual Status set(const std::string& key, int64_t value);
-  virtual void count_gemm();
+  virtual void count_gemm(Stream stream);
 
   // A kernel whose arguments lie as bytes; `name` must live until the kernel has run.
   virtual Status launch_bytes(const char* name, void (*kernel)(), emulated::Invoke invoke,

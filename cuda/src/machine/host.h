@@ -26,11 +26,16 @@
 //                                                  int* per_multiprocessor)
 //     template <class Args> Status resident_clusters(void (*kernel)(Args), const Grid& grid,
 //                                                    int* count)   on the device at once; 0: none
+//     Status capture_begin(Stream), capture_end(Stream, int64_t* graph)   as fusedrnn.h has them;
+//            `graph` null drops what was recorded
+//     Status graph_launch(int64_t graph, Stream), graph_destroy(int64_t graph)
+//     Status host_alloc(int64_t bytes, int64_t* address), host_free(int64_t address)   page-locked
 //     Status counter(const std::string& key, int64_t* value)
 //     Status set(const std::string& key, int64_t value)
-//     void count_gemm()                  for the callers of BLAS
+//     void count_gemm(Stream)            for the callers of BLAS
 //
-// Nothing but alloc, free, open and *_create allocates; nothing but free and *synchronize waits.
+// Nothing but alloc, free, open, capture_end and *_create allocates; nothing but free and
+// *synchronize waits. While a stream captures, its calls are recorded (host/captures.h).
 // A zero-sized grid, copy or fill does nothing and is a success. `name` is for messages and must
 // be a literal. `kind` is an frnn_copy_kind.
 //

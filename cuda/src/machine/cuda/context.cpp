@@ -1,7 +1,6 @@
 // The seam's host side over the CUDA runtime: see machine/host.h for what each call promises.
 
-#include <cuda_runtime_api.h>
-
+#include "machine/cuda/runtime.h"
 #include "machine/host.h"
 
 namespace frnn::machine {
@@ -25,6 +24,8 @@ int code_of(cudaError_t error) {
   }
 }
 
+}  // namespace
+
 Status check(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return Status::success();
   (void)cudaGetLastError();  // clears what is not sticky, so that the next call starts clean
@@ -32,15 +33,7 @@ Status check(cudaError_t error, const char* what) {
                                              cudaGetErrorName(error)));
 }
 
-cudaStream_t stream_of(Stream stream) {
-  return reinterpret_cast<cudaStream_t>(stream);
-}
-cudaEvent_t event_of(Event event) {
-  return reinterpret_cast<cudaEvent_t>(event);
-}
-void* pointer_of(int64_t address) {
-  return reinterpret_cast<void*>(address);
-}
+namespace {
 
 // Eight blocks are portable (CUDA programming guide, thread block clusters); compute capabilities
 // 9.0 and 10.x take sixteen where the kernel says that it knows.
@@ -97,6 +90,7 @@ Status Context::activate() {
 }
 
 Status Context::synchronize() {
+  FRNN_TRY(captures_.may_wait_for_device());
   FRNN_TRY(activate());
   ++synchronizations_;
   return check(cudaDeviceSynchronize(), "waiting for the device");
@@ -105,6 +99,7 @@ Status Context::synchronize() {
 Status Context::alloc(int64_t bytes, int64_t* address) {
   *address = 0;
   if (bytes == 0) return Status::success();
+  FRNN_TRY(captures_.may_allocate("alloc"));
   FRNN_TRY(activate());
   void* memory = nullptr;
   const std::string what = format("allocating %lld bytes", static_cast<long long>(bytes));
@@ -115,6 +110,7 @@ Status Context::alloc(int64_t bytes, int64_t* address) {
 }
 
 Status Context::free(int64_t address) {
+  FRNN_TRY(captures_.may_allocate("free"));
   FRNN_TRY(activate());
   return check(cudaFree(pointer_of(address)), "freeing device memory");
 }
@@ -123,6 +119,12 @@ Status Context::copy(int64_t destination, int64_t source, int64_t bytes, int64_t
                      Stream stream) {
   if (bytes == 0) return Status::success();
   FRNN_TRY(activate());
+  if (captures_.holds(stream)) {
+    const int64_t host = kind == FRNN_HOST_TO_DEVICE ? source : destination;
+    const bool locked = kind == FRNN_DEVICE_TO_DEVICE || page_locked(host);
+    FRNN_TRY(captures_.may_copy_host(stream, locked));
+    captures_.add(stream, Recording::Kind::kWork);
+  }
   const cudaMemcpyKind direction = kind == FRNN_HOST_TO_DEVICE   ? cudaMemcpyHostToDevice
                                    : kind == FRNN_DEVICE_TO_HOST ? cudaMemcpyDeviceToHost
                                                                  : cudaMemcpyDeviceToDevice;
@@ -134,6 +136,7 @@ Status Context::copy(int64_t destination, int64_t source, int64_t bytes, int64_t
 Status Context::fill(int64_t address, int byte_value, int64_t bytes, Stream stream) {
   if (bytes == 0) return Status::success();
   FRNN_TRY(activate());
+  if (captures_.holds(stream)) captures_.add(stream, Recording::Kind::kWork);
   return check(cudaMemsetAsync(pointer_of(address), byte_value, static_cast<size_t>(bytes),
                                stream_of(stream)),
                "filling memory");
@@ -141,6 +144,7 @@ Status Context::fill(int64_t address, int byte_value, int64_t bytes, Stream stre
 
 Status Context::stream_create(Stream* stream) {
   FRNN_TRY(activate());
+  const RelaxedCapture relaxed;
   cudaStream_t created = nullptr;
   FRNN_TRY(check(cudaStreamCreateWithFlags(&created, cudaStreamNonBlocking), "creating a stream"));
   *stream = reinterpret_cast<Stream>(created);
@@ -148,17 +152,22 @@ Status Context::stream_create(Stream* stream) {
 }
 
 Status Context::stream_destroy(Stream stream) {
+  FRNN_TRY(captures_.may_destroy_stream(stream));
   FRNN_TRY(activate());
   return check(cudaStreamDestroy(stream_of(stream)), "destroying a stream");
 }
 
 Status Context::stream_synchronize(Stream stream) {
+  FRNN_TRY(captures_.may_wait_for_stream(stream));
   FRNN_TRY(activate());
+  const RelaxedCapture relaxed;
   ++synchronizations_;
   return check(cudaStreamSynchronize(stream_of(stream)), "waiting for a stream");
 }
 
 Status Context::stream_wait(Stream stream, Event event) {
+  bool captured = false;  // the driver records it all the same
+  FRNN_TRY(captures_.wait(stream, event, &captured));
   FRNN_TRY(activate());
   return check(cudaStreamWaitEvent(stream_of(stream), event_of(event), 0),
                "making a stream wait for an event");
@@ -166,6 +175,7 @@ Status Context::stream_wait(Stream stream, Event event) {
 
 Status Context::event_create(Event* event) {
   FRNN_TRY(activate());
+  const RelaxedCapture relaxed;
   cudaEvent_t created = nullptr;
   FRNN_TRY(check(cudaEventCreate(&created), "creating an event"));
   *event = reinterpret_cast<Event>(created);
@@ -173,23 +183,30 @@ Status Context::event_create(Event* event) {
 }
 
 Status Context::event_destroy(Event event) {
+  captures_.forget_event(event);
   FRNN_TRY(activate());
   return check(cudaEventDestroy(event_of(event)), "destroying an event");
 }
 
 Status Context::event_record(Event event, Stream stream) {
+  bool captured = false;
+  captures_.record(event, stream, &captured);
   FRNN_TRY(activate());
   return check(cudaEventRecord(event_of(event), stream_of(stream)), "recording an event");
 }
 
 Status Context::event_synchronize(Event event) {
+  FRNN_TRY(captures_.may_ask_event(event));
   FRNN_TRY(activate());
+  const RelaxedCapture relaxed;
   ++synchronizations_;
   return check(cudaEventSynchronize(event_of(event)), "waiting for an event");
 }
 
 Status Context::event_done(Event event, bool* done) {
+  FRNN_TRY(captures_.may_ask_event(event));
   FRNN_TRY(activate());
+  const RelaxedCapture relaxed;
   const cudaError_t error = cudaEventQuery(event_of(event));
   *done = error == cudaSuccess;
   if (error != cudaErrorNotReady) return check(error, "asking for an event");
@@ -198,7 +215,10 @@ Status Context::event_done(Event event, bool* done) {
 }
 
 Status Context::event_elapsed_us(Event start, Event end, double* us) {
+  FRNN_TRY(captures_.may_ask_event(start));
+  FRNN_TRY(captures_.may_ask_event(end));
   FRNN_TRY(activate());
+  const RelaxedCapture relaxed;
   float ms = 0;
   FRNN_TRY(check(cudaEventElapsedTime(&ms, event_of(start), event_of(end)), "timing two events"));
   *us = 1000.0 * ms;
@@ -261,7 +281,11 @@ Status Context::launch_bytes(const char* name, const void* kernel, const Grid& g
   FRNN_TRY(allow(kernel, grid));
   const LaunchConfig config(grid, stream);
   void* parameters[] = {const_cast<void*>(args)};
-  ++launches_;
+  if (captures_.holds(stream)) {
+    captures_.add(stream, Recording::Kind::kKernel);
+  } else {
+    ++launches_;
+  }
   return check(cudaLaunchKernelExC(config.get(), kernel, parameters), name);
 }
 
@@ -298,7 +322,8 @@ Status Context::counter(const std::string& key, int64_t* value) {
   } counters[] = {{"allocations", allocations_},
                   {"synchronizations", synchronizations_},
                   {"launches", launches_},
-                  {"gemms", gemms_}};
+                  {"gemms", gemms_},
+                  {"graph_launches", graph_launches_}};
   for (const auto& counter : counters) {
     if (key == counter.key) {
       *value = counter.value;
@@ -307,7 +332,8 @@ Status Context::counter(const std::string& key, int64_t* value) {
   }
   return Status::fail(
       FRNN_INVALID_ARGUMENT,
-      "counter: expected allocations, synchronizations, launches or gemms, got " + key);
+      "counter: expected allocations, synchronizations, launches, gemms or graph_launches, got " +
+          key);
 }
 
 Status Context::set(const std::string& key, int64_t) {

@@ -1,0 +1,16 @@
+// What the CPU backend tells of the computer that it runs on.
+
+#ifndef FUSEDRNN_SRC_CPU_COMPUTER_H_
+#define FUSEDRNN_SRC_CPU_COMPUTER_H_
+
+#include <cstdint>
+#include <string>
+
+namespace frnn::cpu {
+
+std::string processor_name();
+int64_t memory_bytes();  // 0 where it is not known
+
+}  // namespace frnn::cpu
+
+#endif  // FUSEDRNN_SRC_CPU_COMPUTER_H_
