@@ -2,6 +2,8 @@ package dev.fusedrnn.bench;
 
 import dev.fusedrnn.BackendUnavailableException;
 import dev.fusedrnn.Device;
+import dev.fusedrnn.bench.grid.GridCommand;
+import dev.fusedrnn.bench.grid.GridReportCommand;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -27,6 +29,7 @@ import picocli.CommandLine.Spec;
 /** The command {@code fusedrnn bench}: measures the cases one by one and reports on them. */
 @Command(
     name = "fusedrnn bench",
+    subcommands = {GridCommand.class, GridReportCommand.class},
     description =
         "Measures whole sequences (suite sequence) and the cost of a call (suite overhead)."
             + " Each case is compared with the oracle before it is timed.",
