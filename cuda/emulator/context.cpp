@@ -189,11 +189,11 @@ Status Context::graph_launch(int64_t graph, Stream stream) {
 Status Context::graph_destroy(int64_t graph) {
   return machine_->graph_destroy(graph);
 }
-Status Context::host_alloc(int64_t bytes, int64_t* address) {
-  return machine_->host_alloc(bytes, address);
+Status Context::host_register(int64_t address, int64_t bytes) {
+  return machine_->host_register(address, bytes);
 }
-Status Context::host_free(int64_t address) {
-  return machine_->host_free(address);
+Status Context::host_unregister(int64_t address) {
+  return machine_->host_unregister(address);
 }
 
 Status Context::counter(const std::string& key, int64_t* value) {

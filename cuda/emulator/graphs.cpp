@@ -3,15 +3,11 @@
 // stream of the launch, every other stream's on a queue of its own, with the waits between them as
 // they were. Kernels get new numbers, and with them new random orders, at each launch.
 
-#include <cstring>
-
 #include "machine.h"
 
 namespace frnn::machine::emulated {
 
 namespace {
-
-constexpr size_t kHostPage = 4096;
 
 unsigned long long shown(int64_t handle) {
   return static_cast<unsigned long long>(handle);
@@ -92,47 +88,21 @@ Status Machine::graph_destroy(int64_t graph) {
                       format("graph 0x%llx: not a live graph of this device", shown(graph)));
 }
 
-Status Machine::host_alloc(int64_t bytes, int64_t* address) {
+Status Machine::host_register(int64_t address, int64_t bytes) {
   std::lock_guard<std::mutex> lock(mutex_);
-  *address = 0;
   FRNN_TRY(error_);
-  FRNN_TRY(captures_.may_allocate("host_alloc"));
-  if (bytes == 0) return Status::success();
-  const size_t pages = (static_cast<size_t>(bytes) + kHostPage - 1) / kHostPage;
-  HostBlock block{bytes, {std::aligned_alloc(kHostPage, pages * kHostPage), &std::free}};
-  if (block.memory == nullptr) {
-    return Status::fail(FRNN_OUT_OF_MEMORY, format("host_alloc: no page-locked memory for %lld "
-                                                   "bytes",
-                                                   static_cast<long long>(bytes)));
-  }
-  std::memset(block.memory.get(), 0xFF, pages * kHostPage);
-  *address = reinterpret_cast<int64_t>(block.memory.get());
-  host_blocks_.emplace(*address, std::move(block));
-  ++allocations_;
-  return Status::success();
+  FRNN_TRY(captures_.may_allocate("host_register"));
+  return page_locked_.add(address, bytes);
 }
 
 // Waits for the device, so that no copy finds the memory gone.
-Status Machine::host_free(int64_t address) {
+Status Machine::host_unregister(int64_t address) {
   std::lock_guard<std::mutex> lock(mutex_);
-  FRNN_TRY(captures_.may_allocate("host_free"));
-  const auto block = host_blocks_.find(address);
-  if (block == host_blocks_.end()) {
-    return Status::fail(FRNN_INVALID_ARGUMENT,
-                        format("host_free: 0x%llx was not allocated by frnn_host_alloc on this "
-                               "device, or is free already",
-                               shown(address)));
-  }
+  FRNN_TRY(captures_.may_allocate("host_unregister"));
+  FRNN_TRY(page_locked_.check(address));
   const Status status = error_.ok() ? run_all() : Status::success();
-  host_blocks_.erase(block);
+  FRNN_TRY(page_locked_.remove(address));
   return status;
-}
-
-bool Machine::page_locked(int64_t address, int64_t bytes) const {
-  auto block = host_blocks_.upper_bound(address);
-  if (block == host_blocks_.begin()) return false;
-  --block;
-  return address + bytes <= block->first + block->second.bytes;
 }
 
 }  // namespace frnn::machine::emulated

@@ -221,14 +221,14 @@ Status Machine::copy(int64_t destination, int64_t source, int64_t bytes, int64_t
   }
   FRNN_TRY(check_copy(destination, source, bytes, kind));
   const int64_t host = kind == FRNN_HOST_TO_DEVICE ? source : destination;
-  const bool locked = kind == FRNN_DEVICE_TO_DEVICE || page_locked(host, bytes);
+  const bool locked = kind == FRNN_DEVICE_TO_DEVICE || page_locked_.hold(host, bytes);
   FRNN_TRY(captures_.may_copy_host(stream, locked));
   submit(stream, queue, [=](uint64_t) {
     FRNN_TRY(check_copy(destination, source, bytes, kind));
-    if (locked && kind != FRNN_DEVICE_TO_DEVICE && !page_locked(host, bytes)) {
+    if (locked && kind != FRNN_DEVICE_TO_DEVICE && !page_locked_.hold(host, bytes)) {
       return Status::fail(
           FRNN_DEVICE_ERROR,
-          format("copy: the page-locked memory at 0x%llx was freed before the copy", shown(host)));
+          format("copy: the memory at 0x%llx was unregistered before the copy", shown(host)));
     }
     std::memcpy(bytes_at(destination), bytes_at(source), static_cast<size_t>(bytes));
     return Status::success();

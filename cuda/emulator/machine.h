@@ -11,7 +11,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <map>
@@ -21,6 +20,7 @@
 #include <vector>
 
 #include "host/captures.h"
+#include "host/host_ranges.h"
 #include "machine/host.h"
 #include "memory.h"
 #include "runner.h"
@@ -64,8 +64,8 @@ class Machine {
   Status capture_end(Stream stream, int64_t* graph);
   Status graph_launch(int64_t graph, Stream stream);
   Status graph_destroy(int64_t graph);
-  Status host_alloc(int64_t bytes, int64_t* address);
-  Status host_free(int64_t address);
+  Status host_register(int64_t address, int64_t bytes);
+  Status host_unregister(int64_t address);
   Status counter(const std::string& key, int64_t* value);
   Status set(const std::string& key, int64_t value);
   void count_gemm(Stream stream);
@@ -97,11 +97,6 @@ class Machine {
     Stream last_stream = 0;  // the end of its last launch
     uint64_t last_number = 0;
   };
-  // Page-locked memory: pages of its own, full of 0xFF at first.
-  struct HostBlock {
-    int64_t bytes;
-    std::unique_ptr<void, decltype(&std::free)> memory;
-  };
   struct EventState {
     Stream stream = 0;       // of the last event_record
     uint64_t recorded = 0;   // number of its operation; 0 where there was none
@@ -120,7 +115,6 @@ class Machine {
   Status run_until(Stream stream, uint64_t number);
   Status run_all();
   void enqueue_recording(const Recording& recording, Stream stream);
-  bool page_locked(int64_t address, int64_t bytes) const;
   Status check_copy(int64_t destination, int64_t source, int64_t bytes, int64_t kind) const;
   Status check_grid(const Launch& launch) const;
   Status run_launch(const Launch& launch);
@@ -133,8 +127,8 @@ class Machine {
   std::map<Event, EventState> events_;
   Captures captures_;
   std::map<int64_t, Graph> graphs_;
-  std::map<int64_t, HostBlock> host_blocks_;  // by address
-  Status error_;                              // the first thing that went wrong; sticks
+  HostRanges page_locked_;
+  Status error_;  // the first thing that went wrong; sticks
   uint64_t next_number_ = 1;
   uint64_t seed_ = 1;
   int workers_;

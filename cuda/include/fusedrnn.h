@@ -177,10 +177,11 @@ FRNN_API int frnn_event_done(int64_t device, int64_t event, int64_t* done);  // 
 // Microseconds from `start` to `end`; both must be done.
 FRNN_API int frnn_event_elapsed_us(int64_t device, int64_t start, int64_t end, double* us);
 
-// Page-locked memory of the host, which a copy reaches without a stop on the way. Aligned to 4096
-// bytes; bytes = 0 answers address 0. Freeing waits for the device. On `cpu` it is memory like any.
-FRNN_API int frnn_host_alloc(int64_t device, int64_t bytes, int64_t* address);
-FRNN_API int frnn_host_free(int64_t device, int64_t address);
+// Page-locks memory of the caller's, so that a copy reaches it without a stop on the way and
+// without the host. Unregistering waits for the device; the memory must stay until then. `cpu` only
+// keeps the account.
+FRNN_API int frnn_host_register(int64_t device, int64_t address, int64_t bytes);
+FRNN_API int frnn_host_unregister(int64_t device, int64_t address);
 
 // ---- Captured work -----------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <string>
 #include <thread>
 #include <vector>
@@ -39,7 +38,8 @@ class Pass {
   explicit Pass(const char* backend) : backend_(backend) {
     must(frnn_device_open(backend, 0, &device), "open");
     must(frnn_stream_create(device, &stream), "stream");
-    must(frnn_host_alloc(device, bytes(x_count()) + 8, &host_x), "host_alloc");
+    host_x = reinterpret_cast<int64_t>(host_memory_.data());
+    must(frnn_host_register(device, host_x, bytes(x_count()) + 8), "host_register");
     host_offset = host_x + bytes(x_count());
     build();
   }
@@ -47,7 +47,7 @@ class Pass {
     must(frnn_stream_destroy(device, stream), "destroy");
     for (const int64_t address : addresses_)
       must(frnn_free(device, address), "free");
-    must(frnn_host_free(device, host_x), "host_free");
+    must(frnn_host_unregister(device, host_x), "host_unregister");
     must(frnn_device_close(device), "close");
   }
   Pass(const Pass&) = delete;
@@ -157,6 +157,7 @@ class Pass {
   }
 
   const char* const backend_;
+  std::vector<float> host_memory_ = std::vector<float>(static_cast<size_t>(x_count() + 2));
   std::vector<int64_t> addresses_;
   std::vector<std::pair<int64_t, int64_t>> outputs_;
   std::vector<frnn_weights> weights_, gradients_;
@@ -230,8 +231,8 @@ void refusals_in_a_capture(const char* backend) {
   refused(frnn_device_synchronize(d), "cannot be waited for");
   refused(frnn_alloc(d, 16, &address), "cannot be recorded");
   refused(frnn_free(d, pass.net.y), "cannot be recorded");
-  refused(frnn_host_alloc(d, 16, &address), "cannot be recorded");
-  refused(frnn_host_free(d, pass.host_x), "cannot be recorded");
+  refused(frnn_host_register(d, reinterpret_cast<int64_t>(&number), 8), "cannot be recorded");
+  refused(frnn_host_unregister(d, pass.host_x), "cannot be recorded");
   refused(frnn_copy(d, pass.net.x, reinterpret_cast<int64_t>(&number), 8, FRNN_HOST_TO_DEVICE, s),
           "expected page-locked host memory");
   refused(frnn_stream_wait(d, s, event), "was not recorded in that capture");
@@ -303,18 +304,21 @@ void close_with_all_open(const char* backend) {
   must(frnn_device_close(device), "close");
 }
 
-void sizes(const char* backend) {
-  int64_t device = 0, address = -1;
+void registering(const char* backend) {
+  int64_t device = 0;
+  char memory[64];
+  const int64_t at = reinterpret_cast<int64_t>(memory);
   must(frnn_device_open(backend, 0, &device), "open");
-  must(frnn_host_alloc(device, 0, &address), "host_alloc");
-  FRNN_CHECK(address == 0);
-  must(frnn_host_free(device, 0), "host_free");
-  refused(frnn_host_alloc(device, -1, &address), "bytes: expected at least 0, got -1");
-  refused(frnn_host_alloc(device, 1, nullptr), "address: expected an address");
-  FRNN_CHECK(frnn_host_alloc(device, std::numeric_limits<int64_t>::max() / 2, &address) ==
-             FRNN_OUT_OF_MEMORY);
-  int here = 0;
-  refused(frnn_host_free(device, reinterpret_cast<int64_t>(&here)), "not allocated by");
+  refused(frnn_host_register(device, 0, 8), "address: expected an address");
+  refused(frnn_host_register(device, at, 0), "bytes: expected at least 1, got 0");
+  must(frnn_host_register(device, at + 16, 16), "register");
+  refused(frnn_host_register(device, at, 17), "is registered already");
+  refused(frnn_host_register(device, at + 31, 17), "is registered already");
+  refused(frnn_host_unregister(device, at), "no memory that begins at");
+  must(frnn_host_register(device, at, 16), "register");
+  must(frnn_host_register(device, at + 32, 16), "register");
+  must(frnn_host_unregister(device, at + 16), "unregister");
+  refused(frnn_host_unregister(device, at + 16), "no memory that begins at");
   must(frnn_device_close(device), "close");
 }
 
@@ -326,7 +330,7 @@ int main() {
     refusals_in_a_capture(backend);
     aborted_capture(backend);
     close_with_all_open(backend);
-    sizes(backend);
+    registering(backend);
   }
   return frnn::testing::report();
 }

@@ -216,12 +216,10 @@ void test_fault_in_a_launch() {
 void test_page_locked_memory() {
   EmulatedDevice device;
   const m::Stream stream = new_stream(device);
-  int64_t host = 0;
+  std::vector<int> values(3);
+  const int64_t host = EmulatedDevice::address(values.data());
   int* memory = device.alloc<int>(2);
-  FRNN_CHECK_OK(device->host_alloc(8, &host));
-  FRNN_CHECK(host % 4096 == 0);
-  int* const values = reinterpret_cast<int*>(host);
-  FRNN_CHECK(values[0] == -1 && values[1] == -1);
+  FRNN_CHECK_OK(device->host_register(host, 8));
   FRNN_CHECK_OK(device->capture_begin(stream));
   FRNN_CHECK_OK(
       device->copy(EmulatedDevice::address(memory), host, 8, FRNN_HOST_TO_DEVICE, stream));
@@ -235,11 +233,12 @@ void test_page_locked_memory() {
     FRNN_CHECK_OK(device->stream_synchronize(stream));
     FRNN_CHECK(memory[0] == n);
   }
-  FRNN_CHECK_REPORT_CODE(device->host_free(host + 4), FRNN_INVALID_ARGUMENT, "not allocated by");
+  FRNN_CHECK_REPORT_CODE(device->host_unregister(host + 4), FRNN_INVALID_ARGUMENT,
+                         "no memory that begins at");
   FRNN_CHECK_OK(device->graph_launch(graph, stream));
-  FRNN_CHECK_OK(device->host_free(host));  // waits
+  FRNN_CHECK_OK(device->host_unregister(host));  // waits
   FRNN_CHECK_OK(device->graph_launch(graph, stream));
-  FRNN_CHECK_REPORT(device->stream_synchronize(stream), "was freed before the copy");
+  FRNN_CHECK_REPORT(device->stream_synchronize(stream), "was unregistered before the copy");
 }
 
 }  // namespace

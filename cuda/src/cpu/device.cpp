@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <mutex>
 #include <new>
 #include <unordered_map>
@@ -18,6 +17,7 @@
 #include "cpu/ops.h"
 #include "cpu/pool.h"
 #include "host/captures.h"
+#include "host/host_ranges.h"
 #include "host/json_text.h"
 #include "host/plan.h"
 #include "host/provider.h"
@@ -41,8 +41,6 @@ class CpuDevice : public Device {
 
   ~CpuDevice() override {
     for (int64_t address : blocks_)
-      std::free(reinterpret_cast<void*>(address));
-    for (const auto& [address, bytes] : host_blocks_)
       std::free(reinterpret_cast<void*>(address));
   }
 
@@ -273,31 +271,16 @@ class CpuDevice : public Device {
     return graphs_.erase(graph) == 1 ? Status::success() : bad_handle("graph", graph);
   }
 
-  Status host_alloc(int64_t bytes, int64_t* address) override {
-    FRNN_TRY(captures_.may_allocate("host_alloc"));
-    void* memory = nullptr;
-    if (posix_memalign(&memory, kPage, static_cast<size_t>(bytes)) != 0) {
-      return Status::fail(FRNN_OUT_OF_MEMORY, format("host_alloc: no memory for %lld bytes",
-                                                     static_cast<long long>(bytes)));
-    }
+  Status host_register(int64_t address, int64_t bytes) override {
+    FRNN_TRY(captures_.may_allocate("host_register"));
     std::lock_guard<std::mutex> lock(mutex_);
-    *address = reinterpret_cast<int64_t>(memory);
-    host_blocks_[*address] = bytes;
-    ++allocations_;
-    return Status::success();
+    return page_locked_.add(address, bytes);
   }
 
-  Status host_free(int64_t address) override {
-    FRNN_TRY(captures_.may_allocate("host_free"));
+  Status host_unregister(int64_t address) override {
+    FRNN_TRY(captures_.may_allocate("host_unregister"));
     std::lock_guard<std::mutex> lock(mutex_);
-    if (host_blocks_.erase(address) == 0) {
-      return Status::fail(FRNN_INVALID_ARGUMENT,
-                          format("host_free: 0x%llx was not allocated by frnn_host_alloc on this "
-                                 "device, or is free already",
-                                 static_cast<unsigned long long>(address)));
-    }
-    std::free(reinterpret_cast<void*>(address));
-    return Status::success();
+    return page_locked_.remove(address);
   }
 
   bool serves_16_bit() const override {
@@ -338,7 +321,6 @@ class CpuDevice : public Device {
 
  private:
   static constexpr int64_t kHugePage = 2 << 20;
-  static constexpr size_t kPage = 4096;
   static constexpr int kMostThreads = 1024;
 
   static Status bad_handle(const char* what, int64_t handle) {
@@ -355,10 +337,7 @@ class CpuDevice : public Device {
 
   bool page_locked(int64_t address, int64_t bytes) {
     std::lock_guard<std::mutex> lock(mutex_);
-    auto block = host_blocks_.upper_bound(address);
-    if (block == host_blocks_.begin()) return false;
-    --block;
-    return address + bytes <= block->first + block->second;
+    return page_locked_.hold(address, bytes);
   }
 
   // Does the work, or records it where the stream captures.
@@ -408,7 +387,7 @@ class CpuDevice : public Device {
   std::unordered_set<int64_t> blocks_, streams_;
   std::unordered_map<int64_t, Clock::time_point> events_;
   std::unordered_map<int64_t, std::shared_ptr<const Recording>> graphs_;
-  std::map<int64_t, int64_t> host_blocks_;  // bytes by address
+  HostRanges page_locked_;
 };
 
 class CpuProvider : public Provider {

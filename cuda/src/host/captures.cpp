@@ -249,7 +249,7 @@ Status Captures::may_copy_host(int64_t stream, bool page_locked) const {
   if (page_locked || !holds(stream)) return Status::success();
   return refuse(
       format("copy: stream 0x%llx captures: expected page-locked host memory "
-             "(frnn_host_alloc), for each launch of the graph uses it anew; got other "
+             "(frnn_host_register), for each launch of the graph uses it anew; got other "
              "memory",
              shown(stream)));
 }

@@ -6,19 +6,17 @@
 using frnn::Device;
 using frnn::Status;
 
-int frnn_host_alloc(int64_t device, int64_t bytes, int64_t* address) {
-  return frnn::on_device("frnn_host_alloc", device, [&](Device& d, const auto&) -> Status {
-    FRNN_TRY(frnn::need("address", address));
-    FRNN_TRY(frnn::at_least("bytes", bytes, 0));
-    *address = 0;
-    return bytes == 0 ? Status::success() : d.host_alloc(bytes, address);
+int frnn_host_register(int64_t device, int64_t address, int64_t bytes) {
+  return frnn::on_device("frnn_host_register", device, [&](Device& d, const auto&) -> Status {
+    FRNN_TRY(frnn::need("address", reinterpret_cast<const void*>(address)));
+    FRNN_TRY(frnn::at_least("bytes", bytes, 1));
+    return d.host_register(address, bytes);
   });
 }
 
-int frnn_host_free(int64_t device, int64_t address) {
-  return frnn::on_device("frnn_host_free", device, [&](Device& d, const auto&) {
-    return address == 0 ? Status::success() : d.host_free(address);
-  });
+int frnn_host_unregister(int64_t device, int64_t address) {
+  return frnn::on_device("frnn_host_unregister", device,
+                         [&](Device& d, const auto&) { return d.host_unregister(address); });
 }
 
 int frnn_capture_begin(int64_t device, int64_t stream) {

@@ -123,11 +123,11 @@ Status GpuDevice::graph_launch(int64_t graph, int64_t stream) {
 Status GpuDevice::graph_destroy(int64_t graph) {
   return context_->graph_destroy(graph);
 }
-Status GpuDevice::host_alloc(int64_t bytes, int64_t* address) {
-  return context_->host_alloc(bytes, address);
+Status GpuDevice::host_register(int64_t address, int64_t bytes) {
+  return context_->host_register(address, bytes);
 }
-Status GpuDevice::host_free(int64_t address) {
-  return context_->host_free(address);
+Status GpuDevice::host_unregister(int64_t address) {
+  return context_->host_unregister(address);
 }
 
 Status GpuDevice::rnn_forward(const frnn_rnn& rnn) {

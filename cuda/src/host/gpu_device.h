@@ -43,8 +43,8 @@ class GpuDevice final : public Device {
   Status capture_end(int64_t stream, int64_t* graph) override;
   Status graph_launch(int64_t graph, int64_t stream) override;
   Status graph_destroy(int64_t graph) override;
-  Status host_alloc(int64_t bytes, int64_t* address) override;
-  Status host_free(int64_t address) override;
+  Status host_register(int64_t address, int64_t bytes) override;
+  Status host_unregister(int64_t address) override;
 
   Status rnn_forward(const frnn_rnn& rnn) override;
   using Device::rnn_backward;

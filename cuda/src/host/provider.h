@@ -64,8 +64,8 @@ class Device {
   virtual Status capture_end(int64_t stream, int64_t* graph) = 0;  // graph null: drops it
   virtual Status graph_launch(int64_t graph, int64_t stream) = 0;
   virtual Status graph_destroy(int64_t graph) = 0;
-  virtual Status host_alloc(int64_t bytes, int64_t* address) = 0;  // bytes > 0
-  virtual Status host_free(int64_t address) = 0;                   // address != 0
+  virtual Status host_register(int64_t address, int64_t bytes) = 0;  // neither is 0
+  virtual Status host_unregister(int64_t address) = 0;
 
   virtual Status rnn_forward(const frnn_rnn& rnn) = 0;
   // `before_dx`, where not 0, is an event that must have happened before dx is read or written:

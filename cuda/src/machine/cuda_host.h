@@ -59,8 +59,8 @@ class Context {
   Status capture_end(Stream stream, int64_t* graph);
   Status graph_launch(int64_t graph, Stream stream);
   Status graph_destroy(int64_t graph);
-  Status host_alloc(int64_t bytes, int64_t* address);
-  Status host_free(int64_t address);
+  Status host_register(int64_t address, int64_t bytes);
+  Status host_unregister(int64_t address);
 
   Status counter(const std::string& key, int64_t* value);
   Status set(const std::string& key, int64_t value);

@@ -81,8 +81,8 @@ class Context {
   virtual Status capture_end(Stream stream, int64_t* graph);
   virtual Status graph_launch(int64_t graph, Stream stream);
   virtual Status graph_destroy(int64_t graph);
-  virtual Status host_alloc(int64_t bytes, int64_t* address);
-  virtual Status host_free(int64_t address);
+  virtual Status host_register(int64_t address, int64_t bytes);
+  virtual Status host_unregister(int64_t address);
 
   virtual Status counter(const std::string& key, int64_t* value);
   virtual Status set(const std::string& key, int64_t value);

@@ -29,7 +29,7 @@
 //     Status capture_begin(Stream), capture_end(Stream, int64_t* graph)   as fusedrnn.h has them;
 //            `graph` null drops what was recorded
 //     Status graph_launch(int64_t graph, Stream), graph_destroy(int64_t graph)
-//     Status host_alloc(int64_t bytes, int64_t* address), host_free(int64_t address)   page-locked
+//     Status host_register(int64_t address, int64_t bytes), host_unregister(int64_t address)
 //     Status counter(const std::string& key, int64_t* value)
 //     Status set(const std::string& key, int64_t value)
 //     void count_gemm(Stream)            for the callers of BLAS

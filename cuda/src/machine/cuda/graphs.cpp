@@ -98,26 +98,19 @@ Status Context::graph_destroy(int64_t graph) {
   return check(cudaGraphExecDestroy(executable), "destroying a graph");
 }
 
-Status Context::host_alloc(int64_t bytes, int64_t* address) {
-  *address = 0;
-  if (bytes == 0) return Status::success();
-  FRNN_TRY(captures_.may_allocate("host_alloc"));
+Status Context::host_register(int64_t address, int64_t bytes) {
+  FRNN_TRY(captures_.may_allocate("host_register"));
   FRNN_TRY(activate());
-  void* memory = nullptr;
-  const std::string what =
-      format("allocating %lld bytes of page-locked memory", static_cast<long long>(bytes));
-  FRNN_TRY(check(cudaHostAlloc(&memory, static_cast<size_t>(bytes), cudaHostAllocPortable),
-                 what.c_str()));
-  ++allocations_;
-  *address = reinterpret_cast<int64_t>(memory);
-  return Status::success();
+  return check(
+      cudaHostRegister(pointer_of(address), static_cast<size_t>(bytes), cudaHostRegisterPortable),
+      "page-locking host memory");
 }
 
-Status Context::host_free(int64_t address) {
-  FRNN_TRY(captures_.may_allocate("host_free"));
+Status Context::host_unregister(int64_t address) {
+  FRNN_TRY(captures_.may_allocate("host_unregister"));
   FRNN_TRY(activate());
   FRNN_TRY(check(cudaDeviceSynchronize(), "waiting for the device"));
-  return check(cudaFreeHost(pointer_of(address)), "freeing page-locked memory");
+  return check(cudaHostUnregister(pointer_of(address)), "giving back page-locked memory");
 }
 
 // Also what a caller allocated or registered by CUDA's own functions.
