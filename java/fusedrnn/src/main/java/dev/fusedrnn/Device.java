@@ -2,6 +2,7 @@ package dev.fusedrnn;
 
 import dev.fusedrnn.internal.Engine;
 import dev.fusedrnn.internal.Engines;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -221,6 +222,20 @@ public final class Device implements AutoCloseable {
    */
   public DeviceBuffer wrap(DType dtype, long address, long... shape) {
     return DeviceBuffer.wrap(this, dtype, address, shape);
+  }
+
+  /**
+   * Uses memory of a direct buffer of Java's, in native order, from its position; on the backend
+   * cpu alone, which computes there without a copy. The view keeps the memory from being collected.
+   *
+   * @param dtype element type
+   * @param memory a direct buffer with at least so many bytes from its position to its limit
+   * @param shape sizes, each at least 0
+   * @return a view; closing it frees nothing
+   * @throws IllegalArgumentException for another backend, a buffer on the heap or one too small
+   */
+  public DeviceBuffer wrap(DType dtype, ByteBuffer memory, long... shape) {
+    return DeviceBuffer.wrap(this, dtype, memory, shape);
   }
 
   /**

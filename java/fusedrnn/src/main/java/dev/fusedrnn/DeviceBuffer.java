@@ -19,6 +19,7 @@ public final class DeviceBuffer implements AutoCloseable {
   private final long address;
   private final @Nullable DeviceBuffer owner;
   private final LeakWatch.@Nullable Ticket leak;
+  private @Nullable ByteBuffer host; // wrapped memory of Java's, kept from the garbage collector
   private volatile boolean closed;
 
   private DeviceBuffer(
@@ -66,6 +67,33 @@ public final class DeviceBuffer implements AutoCloseable {
           "wrap: expected an address for " + Arrays.toString(sizes) + ", got 0");
     }
     return new DeviceBuffer(device, dtype, sizes, address, null, false);
+  }
+
+  static DeviceBuffer wrap(Device device, DType dtype, ByteBuffer memory, long... shape) {
+    Objects.requireNonNull(dtype, "dtype");
+    if (device.backend() != Backend.CPU) {
+      throw new IllegalArgumentException(
+          "memory: expected a device of the backend cpu, which alone computes in Java's memory, got "
+              + device);
+    }
+    if (!memory.isDirect()) {
+      throw new IllegalArgumentException(
+          "memory: expected a direct buffer (ByteBuffer.allocateDirect), got one on the heap, which"
+              + " the garbage collector moves");
+    }
+    long bytes = Failures.elements("wrap", shape) * dtype.bytes();
+    if (memory.remaining() < bytes) {
+      throw new IllegalArgumentException(
+          "memory: expected " + bytes + " bytes from its position, got " + memory.remaining());
+    }
+    long address = bytes == 0 ? 0 : device.engine().hostAddress(memory) + memory.position();
+    if (address % dtype.bytes() != 0) {
+      throw new IllegalArgumentException(
+          "memory: expected a multiple of " + dtype.bytes() + " bytes as its address");
+    }
+    DeviceBuffer buffer = wrap(device, dtype, address, shape);
+    buffer.host = memory;
+    return buffer;
   }
 
   /**

@@ -136,6 +136,16 @@ public record NetCase(
     return data(Storage.F32);
   }
 
+  /**
+   * The same, rounded to what a type can hold, so that every precision starts from it.
+   *
+   * @param dtype F32, BF16 or F16
+   * @return by name
+   */
+  public Map<String, float[]> data(DType dtype) {
+    return data(Storage.of(dtype));
+  }
+
   /** The same, rounded to what a type can hold, so that every precision starts from it. */
   Map<String, float[]> data(Storage storage) {
     Map<String, float[]> data = draw();

@@ -53,7 +53,15 @@ public record NetCheck(NetCase sizes, DType dtype, boolean tf32) implements Chec
     return new NetCheck(sizes, dtype, false).compare(oracle, data, got);
   }
 
-  private List<Comparison> compare(
+  /**
+   * Compares results that the caller computed with the oracle.
+   *
+   * @param oracle a device of the reference backend
+   * @param data inputs as {@link NetCase#data(DType)} has them
+   * @param got results by name: outputs and gradients, as many as there are
+   * @return one comparison for each of them
+   */
+  public List<Comparison> compare(
       Device oracle, Map<String, float[]> data, Map<String, double[]> got) {
     Storage storage = Storage.of(dtype);
     Map<String, double[]> expected = NetRun.of(oracle, DType.F64, false, sizes, data);

@@ -37,6 +37,9 @@ public interface Engine {
   /** Copies into a direct buffer, position to limit, and waits. */
   int copyOut(ByteBuffer destination, long address);
 
+  /** Where a direct buffer's memory begins, for the backend that computes there. */
+  long hostAddress(ByteBuffer direct);
+
   /** Copies on the device. */
   int copy(long destination, long source, long bytes, long stream);
 

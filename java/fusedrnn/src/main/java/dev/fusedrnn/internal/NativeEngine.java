@@ -77,6 +77,11 @@ final class NativeEngine implements Engine {
   }
 
   @Override
+  public long hostAddress(ByteBuffer direct) {
+    return Natives.addressOf(direct);
+  }
+
+  @Override
   public int copy(long destination, long source, long bytes, long stream) {
     return Natives.frnn_copy(device, destination, source, bytes, DEVICE_TO_DEVICE, stream);
   }

@@ -117,6 +117,11 @@ final class ReferenceEngine implements Engine {
   }
 
   @Override
+  public long hostAddress(ByteBuffer direct) {
+    throw new IllegalStateException("the reference backend has memory of its own");
+  }
+
+  @Override
   public int copy(long destination, long source, long bytes, long stream) {
     return run(() -> memory.at(destination, bytes).put(memory.at(source, bytes)));
   }
