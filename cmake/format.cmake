@@ -12,7 +12,8 @@ execute_process(COMMAND ${clang_format} --version OUTPUT_VARIABLE version)
 string(REGEX MATCH "version ([0-9]+)" version "${version}")
 set(version ${CMAKE_MATCH_1})
 
-file(GLOB_RECURSE sources ${ROOT}/cuda/*.h ${ROOT}/cuda/*.cpp ${ROOT}/cuda/*.cu ${ROOT}/cuda/*.cuh)
+file(GLOB_RECURSE sources ${ROOT}/cuda/*.h ${ROOT}/cuda/*.cpp ${ROOT}/cuda/*.cu ${ROOT}/cuda/*.cuh
+     ${ROOT}/bench/*.cu ${ROOT}/bench/*.cpp)
 if(NOT sources)
   return()
 endif()

@@ -88,6 +88,7 @@ inline const machine::emulated::Self& running() {
 }  // namespace frnn::standins
 
 #define __global__
+#define __device__
 #define threadIdx \
   (::frnn::standins::Index{static_cast<unsigned>(::frnn::standins::running().thread), 0, 0})
 #define blockIdx \

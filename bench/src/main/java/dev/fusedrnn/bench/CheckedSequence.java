@@ -2,110 +2,78 @@ package dev.fusedrnn.bench;
 
 import dev.fusedrnn.Backend;
 import dev.fusedrnn.Device;
-import dev.fusedrnn.DeviceBuffer;
-import dev.fusedrnn.Rnn;
-import dev.fusedrnn.RnnConfig;
-import dev.fusedrnn.RnnParameters;
-import dev.fusedrnn.RnnSequence;
-import dev.fusedrnn.Stream;
 import dev.fusedrnn.testkit.Comparison;
-import dev.fusedrnn.testkit.RnnCase;
-import dev.fusedrnn.testkit.RnnCheck;
+import dev.fusedrnn.testkit.NetCase;
+import dev.fusedrnn.testkit.NetCheck;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
-import org.jspecify.annotations.Nullable;
 
 /**
- * A sequence on a device, ready to be timed, and proven right: {@link #check()} runs it once and
- * compares with the oracle.
+ * A sequence that is ready to be timed, and proven right: {@link #check()} runs it once and
+ * compares with the oracle. Whoever computes it says how in a subclass.
  *
  * <p>The oracle is far too slow for a whole batch, and need not see it: rows of a batch do not
  * depend on each other, and a row whose upstream gradients are zero adds exactly nothing to the
  * gradients of the weights. So the check gives upstream gradients to the first and the last row
  * alone, and the oracle computes these two.
  */
-final class CheckedSequence implements AutoCloseable {
-  private final RnnCase sizes;
-  private final boolean training;
-  private final Device device;
-  private final Stream stream;
-  private final Rnn layer;
-  private final RnnParameters parameters;
-  private final RnnParameters gradients;
-  private final RnnSequence sequence;
-  private final Map<String, float[]> data;
+abstract class CheckedSequence implements AutoCloseable {
+  /** Seed of all data. */
+  static final long SEED = 20261120;
+
+  private static final List<String> UPSTREAM = List.of("dy", "dhT", "dcT");
+
+  final NetCase sizes;
+  final Precision precision;
+  final boolean training;
+  final Map<String, float[]> data;
   private final int[] rows;
 
   /**
-   * Allocates and uploads.
+   * Draws the data.
    *
-   * @param device where it runs; stays the caller's to close
    * @param sizes the case; all optional tensors are taken
+   * @param precision what it is computed in
    * @param training whether {@link #train()} will be called
    */
-  CheckedSequence(Device device, RnnCase sizes, boolean training) {
-    this.device = device;
+  CheckedSequence(NetCase sizes, Precision precision, boolean training) {
     this.sizes = sizes;
+    this.precision = precision;
     this.training = training;
-    this.stream = device.defaultStream();
+    this.data = sizes.data(precision.dtype());
     this.rows = IntStream.of(0, sizes.batch() - 1).distinct().toArray();
-    this.data = sizes.data();
-    RnnConfig config =
-        RnnConfig.builder(sizes.cell()).inputSize(sizes.input()).hiddenSize(sizes.hidden()).build();
-    this.layer = Rnn.create(device, config);
-    this.parameters = layer.newParameters();
-    this.gradients = layer.newGradients();
-    this.sequence = layer.newSequence(sizes.steps(), sizes.batch(), training);
-    sequence.call().parameters(parameters);
-    if (training) {
-      sequence.call().gradients(gradients);
-    }
-    upload(parameters.weightIh(), "w_ih");
-    upload(parameters.weightHh(), "w_hh");
-    upload(parameters.biasIh(), "b_ih");
-    upload(parameters.biasHh(), "b_hh");
-    upload(sequence.x(), "x");
-    upload(sequence.h0(), "h0");
-    if (hasCellState()) {
-      upload(sequence.c0(), "c0");
-    }
-    uploadUpstream();
   }
 
-  private boolean hasCellState() {
-    return sizes.cell().hasCellState();
-  }
+  /** Writes an input, by the names of {@link NetCase}. */
+  abstract void put(String name, float[] values);
 
-  private void uploadUpstream() {
-    if (training) {
-      upload(sequence.dy(), "dy");
-      upload(sequence.dhT(), "dhT");
-      if (hasCellState()) {
-        upload(sequence.dcT(), "dcT");
-      }
-    }
-  }
-
-  private void upload(@Nullable DeviceBuffer buffer, String name) {
-    float[] values = data.get(name);
-    if (buffer != null && values != null) {
-      buffer.write(values);
-    }
-  }
+  /** Reads an output, a gradient or a parameter. */
+  abstract double[] get(String name);
 
   /** One forward pass, and the wait for it. */
-  void forward() {
-    layer.forward(sequence.call(), stream);
-    stream.synchronize();
-  }
+  abstract void forward();
 
   /** One forward and one backward pass, and the wait for them. */
-  void train() {
-    layer.forward(sequence.call(), stream);
-    layer.backward(sequence.call(), stream);
-    stream.synchronize();
+  abstract void train();
+
+  /** Who computes, for messages. */
+  abstract String who();
+
+  @Override
+  public abstract void close();
+
+  /** Uploads everything; a subclass calls it when its memory is there. */
+  final void putAll() {
+    data.forEach(
+        (name, values) -> {
+          if (training || !UPSTREAM.contains(name)) {
+            put(name, values);
+          }
+        });
   }
 
   /**
@@ -113,72 +81,75 @@ final class CheckedSequence implements AutoCloseable {
    *
    * @throws IllegalStateException naming the worst element of the first tensor that is too far off
    */
-  void check() {
+  final void check() {
     Map<String, float[]> few = new LinkedHashMap<>();
     data.forEach((name, values) -> few.put(name, rowsOf(name, values)));
     if (training) {
-      maskUpstream(sequence.dy(), "dy");
-      maskUpstream(sequence.dhT(), "dhT");
-      if (hasCellState()) {
-        maskUpstream(sequence.dcT(), "dcT");
-      }
+      upstream().forEach(name -> put(name, masked(name)));
       train();
-      uploadUpstream();
+      upstream().forEach(name -> put(name, valuesOf(name)));
     } else {
       forward();
     }
-    RnnCase fewRows =
-        new RnnCase(
-            sizes.cell(),
-            sizes.steps(),
-            rows.length,
-            sizes.input(),
-            sizes.hidden(),
-            sizes.parts(),
-            sizes.seed());
+    NetCheck check = new NetCheck(withRows(rows.length), precision.dtype(), precision.tf32());
     try (Device oracle = Device.open(Backend.REFERENCE)) {
-      for (Comparison tensor : RnnCheck.compare(oracle, fewRows, few, results())) {
+      for (Comparison tensor : check.compare(oracle, few, results())) {
         if (!tensor.pass()) {
           throw new IllegalStateException(
               String.format(
                   "%s on %s is wrong, so it is not timed: error %.3g, allowed %.3g; %s",
-                  sizes.name(), device, tensor.error(), tensor.allowed(), tensor.worst()));
+                  check.name(), who(), tensor.error(), tensor.allowed(), tensor.worst()));
         }
       }
     }
   }
 
+  private NetCase withRows(int batch) {
+    return new NetCase(
+        sizes.name(),
+        sizes.cell(),
+        sizes.steps(),
+        batch,
+        sizes.input(),
+        sizes.hidden(),
+        sizes.settings(),
+        sizes.lengths(),
+        sizes.parts(),
+        sizes.seed());
+  }
+
+  private List<String> upstream() {
+    return UPSTREAM.stream().filter(data::containsKey).toList();
+  }
+
+  private float[] valuesOf(String name) {
+    return data.getOrDefault(name, new float[0]);
+  }
+
   private Map<String, double[]> results() {
-    Map<String, double[]> results = new LinkedHashMap<>();
-    result(results, "y", sequence.y());
-    result(results, "hT", sequence.hT());
-    if (hasCellState()) {
-      result(results, "cT", sequence.cT());
+    List<String> names = new ArrayList<>(List.of("y", "hT"));
+    boolean cellState = sizes.cell().hasCellState();
+    if (cellState) {
+      names.add("cT");
     }
     if (training) {
-      result(results, "dx", sequence.dx());
-      result(results, "dh0", sequence.dh0());
-      if (hasCellState()) {
-        result(results, "dc0", sequence.dc0());
+      names.addAll(List.of("dx", "dh0"));
+      if (cellState) {
+        names.add("dc0");
       }
-      result(results, "dw_ih", gradients.weightIh());
-      result(results, "dw_hh", gradients.weightHh());
-      result(results, "db_ih", gradients.biasIh());
-      result(results, "db_hh", gradients.biasHh());
+      data.keySet().stream().filter(name -> !isBatched(name)).map(n -> "d" + n).forEach(names::add);
+    }
+    Map<String, double[]> results = new LinkedHashMap<>();
+    for (String name : names) {
+      double[] values = get(name);
+      results.put(name, isBatched(name) ? gather(name, values) : values);
     }
     return results;
   }
 
-  private void result(Map<String, double[]> results, String name, @Nullable DeviceBuffer buffer) {
-    if (buffer != null) {
-      double[] values = buffer.readDoubles();
-      results.put(name, isBatched(name) ? gather(name, values) : values);
-    }
-  }
-
-  /** Whether a tensor has the dimension B, always the last but one. */
-  private boolean isBatched(String name) {
-    return !name.contains("w_") && !name.contains("b_");
+  /** Whether a tensor has the dimension B, always the last but one; parameters have not. */
+  private static boolean isBatched(String name) {
+    return !name.contains("_l");
   }
 
   private float[] rowsOf(String name, float[] values) {
@@ -199,8 +170,7 @@ final class CheckedSequence implements AutoCloseable {
 
   /** The checked rows of a tensor [.., B, width]. */
   private double[] gather(String name, double[] values) {
-    int[] shape = sizes.shape(name);
-    int width = shape[shape.length - 1];
+    int width = width(name);
     int blocks = values.length / (sizes.batch() * width);
     double[] out = new double[blocks * rows.length * width];
     for (int block = 0; block < blocks; block++) {
@@ -212,32 +182,27 @@ final class CheckedSequence implements AutoCloseable {
     return out;
   }
 
-  private void maskUpstream(@Nullable DeviceBuffer buffer, String name) {
-    float[] values = data.get(name);
-    if (buffer == null || values == null) {
-      return;
-    }
+  private int width(String name) {
     int[] shape = sizes.shape(name);
-    int width = shape[shape.length - 1];
-    float[] masked = new float[values.length];
-    for (int k = 0; k < values.length; k++) {
+    return shape[shape.length - 1];
+  }
+
+  private float[] masked(String name) {
+    float[] masked = valuesOf(name).clone();
+    int width = width(name);
+    for (int k = 0; k < masked.length; k++) {
       int row = k / width % sizes.batch();
-      masked[k] = row == rows[0] || row == rows[rows.length - 1] ? values[k] : 0;
+      if (row != rows[0] && row != rows[rows.length - 1]) {
+        masked[k] = 0;
+      }
     }
-    buffer.write(masked);
+    return masked;
   }
 
   /** Spoils one weight, so that a test can see the check fail. */
-  void spoil(long seed) {
-    float[] values = parameters.weightHh().readFloats();
+  final void spoil(long seed) {
+    float[] values = valuesOf("weight_hh_l0").clone();
     values[new SplittableRandom(seed).nextInt(values.length)] += 0.5f;
-    parameters.weightHh().write(values);
-  }
-
-  @Override
-  public void close() {
-    sequence.close();
-    gradients.close();
-    parameters.close();
+    put("weight_hh_l0", values);
   }
 }

@@ -8,6 +8,20 @@ final class Devices {
   private Devices() {}
 
   /**
+   * Refuses to time what no time says anything about.
+   *
+   * @param backend as for {@link Device#open(String)}
+   * @throws IllegalArgumentException for the emulated one
+   */
+  static void requireTimeable(String backend) {
+    if (backend.equalsIgnoreCase(Backend.EMULATED.label())) {
+      throw new IllegalArgumentException(
+          "backend emulated: its times mean nothing; ./fusedrnn bench --backend emulated compares"
+              + " it with the oracle and does not time it");
+    }
+  }
+
+  /**
    * Opens a device.
    *
    * @param backend as for {@link Device#open(String)}

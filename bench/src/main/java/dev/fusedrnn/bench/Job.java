@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.List;
+import java.util.Locale;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.infra.BenchmarkParams;
@@ -25,6 +26,7 @@ import org.openjdk.jmh.util.Statistics;
  * @param operation which of its methods
  * @param shape the case; null for {@link Suite#OVERHEAD}
  * @param backend who computes
+ * @param precision what it is computed in
  * @param threads of the cpu backend; 0 leaves it to the backend
  * @param quick fewer and shorter iterations
  */
@@ -33,12 +35,42 @@ record Job(
     String operation,
     @Nullable Shape shape,
     String backend,
+    Precision precision,
     int threads,
     boolean quick) {
 
   /** What the progress line says. */
   String title() {
-    return suite.label() + " " + operation + (shape == null ? "" : " " + shape) + " " + backend;
+    String dtype = precision == Precision.F32 ? "" : " " + dtype();
+    String work = suite.label() + " " + operation + (shape == null ? "" : " " + shape);
+    return work + " " + backend + dtype;
+  }
+
+  private String dtype() {
+    return precision.name().toLowerCase(Locale.ROOT);
+  }
+
+  /**
+   * Compares with the oracle and measures nothing.
+   *
+   * @throws BenchmarkFailedException where it is wrong; says how
+   */
+  void check() {
+    if (shape == null) {
+      return; // what a call costs has nothing to compare but its time
+    }
+    SequenceBenchmark.Prepared state = SequenceBenchmark.prepared(operation);
+    state.backend = backend;
+    state.threads = threads;
+    state.shape = shape;
+    state.dtype = precision;
+    try {
+      state.check();
+    } catch (IllegalStateException e) {
+      throw new BenchmarkFailedException(title() + ": " + e.getMessage());
+    } finally {
+      state.close();
+    }
   }
 
   /**
@@ -75,7 +107,7 @@ record Job(
             .shouldFailOnError(true)
             .output(log.toString());
     if (shape != null) {
-      options.param("shape", shape.name());
+      options.param("shape", shape.name()).param("dtype", precision.name());
     }
     if (suite == Suite.OVERHEAD) {
       options.addProfiler(GCProfiler.class);
@@ -95,7 +127,7 @@ record Job(
     double median = times.getPercentile(50);
     Double gflop = null;
     if (shape != null) {
-      gflop = (operation.equals("train") ? shape.trainFlop() : shape.forwardFlop()) / 1e9;
+      gflop = (operation.endsWith("rain") ? shape.trainFlop() : shape.forwardFlop()) / 1e9;
     }
     Result<?> allocated = run.getSecondaryResults().get("gc.alloc.rate.norm");
     BenchmarkParams parameters = run.getParams();
@@ -104,6 +136,7 @@ record Job(
         operation,
         shape == null ? "" : shape.name(),
         parameters.getParam("backend"),
+        dtype(),
         threads,
         median,
         times.getMin(),

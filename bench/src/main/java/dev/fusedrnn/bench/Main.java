@@ -1,5 +1,6 @@
 package dev.fusedrnn.bench;
 
+import dev.fusedrnn.Backend;
 import dev.fusedrnn.BackendUnavailableException;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.bench.grid.GridCommand;
@@ -10,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -37,7 +39,12 @@ import picocli.CommandLine.Spec;
       "",
       "Time is the median of the iterations; spread is (slowest - fastest) / median. Work counts"
           + " the matrix products. Ratio is baseline / this, so above 1 is faster: against the same"
-          + " row of --baseline, or else against the cpu's row.",
+          + " row of --baseline, or else against the unfused loop's row.",
+      "The unfused loop (unfusedForward, unfusedTrain) is what a program has without this library:"
+          + " the input's product once, then a product and one operation after another in each"
+          + " step. On cuda: JCublas2, and kernels launched by JCuda's driver API. On cpu: this"
+          + " library's own linear layer, and loops over Java's arrays.",
+      "The emulated backend is compared with the oracle and not timed: its times mean nothing.",
       "JMH's own options: java -jar bench/target/benchmarks.jar -h",
       "Exit codes: 0 measured; 1 a case was wrong or failed; 2 the command line or a backend that"
           + " is not there."
@@ -77,8 +84,19 @@ public final class Main implements Callable<Integer> {
   @Option(
       names = "--operation",
       paramLabel = "NAME",
-      description = "Only forward, train or crossing")
+      description = "Only forward, train, crossing or enqueue")
   private @Nullable String operation;
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "NAME",
+      split = ",",
+      defaultValue = "f32",
+      description = "f32, tf32, bf16, f16; several are measured. The last three: cuda only")
+  private List<String> dtypes = List.of();
+
+  @Option(names = "--only-fused", description = "Without the unfused loop beside each case")
+  private boolean onlyFused;
 
   @Option(
       names = "--threads",
@@ -138,7 +156,7 @@ public final class Main implements Callable<Integer> {
   public Integer call() throws IOException {
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
-    List<Job> cases = jobs(List.of("")); // wrong options are told before anything is opened
+    List<Job> cases = jobs(List.of(""), true); // wrong options are told before anything is opened
     if (list) {
       cases.forEach(job -> out.println(job.title().strip()));
       out.flush();
@@ -154,13 +172,19 @@ public final class Main implements Callable<Integer> {
       }
     }
     List<String> chosen = chosenBackends();
-    List<Job> jobs = jobs(chosen);
+    List<Job> jobs = jobs(chosen, onlyFused);
     Report report = new Report(out, Environment.describe(chosen), before);
     report.begin();
     for (int i = 0; i < jobs.size(); i++) {
-      err.printf("[%d/%d] %s%n", i + 1, jobs.size(), jobs.get(i).title());
+      Job job = jobs.get(i);
+      err.printf("[%d/%d] %s%n", i + 1, jobs.size(), job.title());
       err.flush();
-      report.add(jobs.get(i).run());
+      if (job.backend().equals(Backend.EMULATED.label())) {
+        job.check();
+        report.note(job.title() + ": agrees with the oracle; not timed");
+      } else {
+        report.add(job.run());
+      }
     }
     report.end();
     if (json != null) {
@@ -225,37 +249,76 @@ public final class Main implements Callable<Integer> {
     return chosen.isEmpty() ? new LinkedHashSet<>(List.of(Suite.values())) : chosen;
   }
 
-  private List<Job> jobs(List<String> names) {
+  private List<Precision> chosenPrecisions() {
+    List<Precision> chosen = new ArrayList<>();
+    for (String name : dtypes) {
+      chosen.add(
+          Arrays.stream(Precision.values())
+              .filter(precision -> precision.name().equalsIgnoreCase(name))
+              .findFirst()
+              .orElseThrow(() -> usage("--dtype: expected f32, tf32, bf16 or f16, got " + name)));
+    }
+    return chosen;
+  }
+
+  private List<Shape> chosenShapes() {
     Pattern wanted;
     try {
       wanted = Pattern.compile(wantedCases, Pattern.CASE_INSENSITIVE);
     } catch (PatternSyntaxException e) {
       throw usage("--case: " + e.getMessage());
     }
+    return Arrays.stream(Shape.values())
+        .filter(shape -> wanted.matcher(shape.name()).find())
+        .toList();
+  }
+
+  /** Everything to run; without the unfused loops where none are wanted, or none can run. */
+  private List<Job> jobs(List<String> names, boolean alone) {
+    List<Shape> shapes = chosenShapes();
+    List<Precision> precisions = chosenPrecisions();
     List<Job> jobs = new ArrayList<>();
+    Map<String, Boolean> loops = new HashMap<>();
     for (Suite suite : chosenSuites()) {
       for (String method : suite.operations()) {
         if (operation != null && !operation.equals(method)) {
           continue;
         }
         if (suite == Suite.OVERHEAD) {
-          if (!wantedCases.isEmpty()) {
-            continue; // it has no cases to choose from
+          if (wantedCases.isEmpty()) { // it has no cases to choose from
+            names.forEach(
+                name ->
+                    jobs.add(new Job(suite, method, null, name, Precision.F32, threads, quick)));
           }
-          names.forEach(name -> jobs.add(new Job(suite, method, null, name, threads, quick)));
           continue;
         }
-        Arrays.stream(Shape.values())
-            .filter(shape -> wanted.matcher(shape.name()).find())
-            .forEach(
-                shape ->
-                    names.forEach(
-                        name -> jobs.add(new Job(suite, method, shape, name, threads, quick))));
+        for (Shape shape : shapes) {
+          for (String name : names) {
+            for (Precision precision : precisions) {
+              if (!alone && loops.computeIfAbsent(name + precision, k -> loop(name, precision))) {
+                String unfused = Suite.unfused(method);
+                jobs.add(new Job(suite, unfused, shape, name, precision, threads, quick));
+              }
+              jobs.add(new Job(suite, method, shape, name, precision, threads, quick));
+            }
+          }
+        }
       }
     }
     if (jobs.isEmpty()) {
       throw usage("no case is left; --list shows all of them");
     }
     return jobs;
+  }
+
+  /** Whether the unfused loop can run; says so once where it cannot. */
+  private boolean loop(String backend, Precision precision) {
+    String reason = Unfused.absent(backend, precision);
+    if (!reason.isEmpty()) {
+      spec.commandLine()
+          .getErr()
+          .println("no unfused loop beside " + backend + " " + precision + ": " + reason);
+    }
+    return reason.isEmpty();
   }
 }

@@ -3,14 +3,17 @@ package dev.fusedrnn.bench;
 import dev.fusedrnn.Cell;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.Stream;
-import dev.fusedrnn.testkit.RnnCase;
+import dev.fusedrnn.testkit.NetCase;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
 import org.openjdk.jmh.annotations.Level;
 import org.openjdk.jmh.annotations.Measurement;
 import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OperationsPerInvocation;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
@@ -30,6 +33,8 @@ import org.openjdk.jmh.annotations.Warmup;
 @Warmup(iterations = 3, time = 1) // until the checks before the crossing are compiled
 @Measurement(iterations = 7, time = 1) // the report takes the median of seven
 public class OverheadBenchmark {
+  private static final int QUEUE = 64;
+
   /** Who computes. */
   @Param("auto")
   public String backend = "auto";
@@ -40,15 +45,19 @@ public class OverheadBenchmark {
 
   private Resources inference = Resources.NONE;
   private Resources training = Resources.NONE;
+  private @Nullable FusedSequence enqueued;
 
   /** One step of four units: as little arithmetic as a call can have. */
   @Setup(Level.Trial)
   public void prepare() {
-    RnnCase tiny = new RnnCase(Cell.LSTM, 1, 1, 4, 4, RnnCase.ALL, 20261120);
+    Devices.requireTimeable(backend);
+    NetCase tiny = Shape.sizes(Cell.LSTM, 1, 1, 4, 4, 1);
     Device device = Devices.open(backend, threads);
-    inference = new Resources(device, new CheckedSequence(device, tiny, false));
+    FusedSequence first = new FusedSequence(device, tiny, Precision.F32, false);
+    inference = new Resources(device, first);
+    enqueued = first;
     Device second = Devices.open(backend, threads);
-    training = new Resources(second, new CheckedSequence(second, tiny, true));
+    training = new Resources(second, new FusedSequence(second, tiny, Precision.F32, true));
     inference.sequence().check();
     training.sequence().check();
   }
@@ -65,6 +74,20 @@ public class OverheadBenchmark {
   public void crossing() {
     Stream stream = inference.device().defaultStream();
     stream.synchronize();
+  }
+
+  /**
+   * A forward call of a tiny sequence, one of {@value #QUEUE} before one wait: the dearer of the
+   * host's work and the device's.
+   */
+  @Benchmark
+  @OperationsPerInvocation(QUEUE) // so many share the wait
+  public void enqueue() {
+    FusedSequence sequence = Objects.requireNonNull(enqueued, "the set-up has not run");
+    for (int k = 0; k < QUEUE; k++) {
+      sequence.enqueue();
+    }
+    sequence.await();
   }
 
   /** A forward call of a tiny sequence, and the wait for it: two crossings. */

@@ -30,17 +30,12 @@ final class Report {
    *
    * @param out where the table goes
    * @param environment printed above it
-   * @param baseline times by {@link #key}; may be empty
+   * @param baseline times by {@link Row#key}; may be empty
    */
   Report(PrintWriter out, Map<String, String> environment, Map<String, Double> baseline) {
     this.out = out;
     this.environment = environment;
     this.baseline = baseline;
-  }
-
-  /** What makes a row of an earlier report the baseline of one of this. */
-  private static String key(String work, String backend, int threads) {
-    return work + " " + backend + " " + threads;
   }
 
   /**
@@ -53,15 +48,15 @@ final class Report {
   static Map<String, Double> readBaseline(Path file) throws IOException {
     Map<String, Double> times = new LinkedHashMap<>();
     for (JsonNode row : JSON.readTree(Files.readAllBytes(file)).path("rows")) {
-      String work =
-          String.join(
-              " ",
+      String key =
+          Row.key(
               row.path("suite").asText(),
               row.path("benchmark").asText(),
-              row.path("shape").asText());
-      times.put(
-          key(work, row.path("backend").asText(), row.path("threads").asInt()),
-          row.path("time_us_median").asDouble());
+              row.path("shape").asText(),
+              row.path("backend").asText(),
+              row.path("dtype").asText("f32"), // the first reports have no other
+              row.path("threads").asInt());
+      times.put(key, row.path("time_us_median").asDouble());
     }
     if (times.isEmpty()) {
       throw new IOException("no rows in it; expected a file that bench --json wrote");
@@ -74,32 +69,42 @@ final class Report {
     environment.forEach((name, text) -> out.printf("%-12s %s%n", name, text));
     out.println();
     out.printf(
-        "%-9s %-9s %-20s %-9s %12s %7s %9s %8s %7s%n",
-        "suite", "operation", "case", "backend", "us", "spread", "GFLOP/s", "B/op", "ratio");
+        "%-9s %-14s %-24s %-9s %-5s %12s %7s %9s %8s %7s%n",
+        "suite",
+        "operation",
+        "case",
+        "backend",
+        "dtype",
+        "us",
+        "spread",
+        "GFLOP/s",
+        "B/op",
+        "ratio");
     out.flush();
   }
 
   /**
-   * Adds a row and prints it. Its ratio is against the baseline's row of the same work and backend,
-   * or else against the cpu's row of this report.
+   * Adds a row and prints it. Its ratio is against the earlier report's row of the same key, or
+   * else against the unfused loop's row of this report.
    *
    * @param measured without a ratio
    */
   void add(Row measured) {
-    Double base = baseline.get(key(measured.work(), measured.backend(), measured.threads()));
-    if (base == null && !measured.backend().equals("cpu")) {
-      base = cpuTime(measured.work());
+    Double base = baseline.get(measured.key());
+    if (base == null) {
+      base = unfusedTime(measured);
     }
     Row row = base == null ? measured : measured.against(base);
     rows.add(row);
     double spread = (row.time_us_max() - row.time_us_min()) / row.time_us_median();
     out.printf(
         Locale.ROOT,
-        "%-9s %-9s %-20s %-9s %12s %6.0f%% %9s %8s %7s%n",
+        "%-9s %-14s %-24s %-9s %-5s %12s %6.0f%% %9s %8s %7s%n",
         row.suite(),
         row.benchmark(),
         row.shape(),
         row.backend(),
+        row.dtype(),
         significant(row.time_us_median()),
         100 * spread,
         significant(row.gflop_per_s()),
@@ -108,12 +113,19 @@ final class Report {
     out.flush();
   }
 
-  private @Nullable Double cpuTime(String work) {
+  private @Nullable Double unfusedTime(Row measured) {
+    String wanted = measured.unfusedKey();
     return rows.stream()
-        .filter(row -> row.backend().equals("cpu") && row.work().equals(work))
+        .filter(row -> row.key().equals(wanted))
         .map(Row::time_us_median)
         .findFirst()
         .orElse(null);
+  }
+
+  /** Prints a line that is no row: a case that was checked and not timed. */
+  void note(String line) {
+    out.println(line);
+    out.flush();
   }
 
   /** Four significant digits, or nothing. */
@@ -131,7 +143,8 @@ final class Report {
     for (Row row : rows) {
       groups
           .computeIfAbsent(
-              row.suite() + " " + row.benchmark() + " " + row.backend(), k -> new ArrayList<>())
+              String.join(" ", row.suite(), row.benchmark(), row.backend(), row.dtype()),
+              k -> new ArrayList<>())
           .add(row);
     }
     out.println();
@@ -145,7 +158,7 @@ final class Report {
                 group.size(),
                 name,
                 significant(rate),
-                ratio == null ? "" : String.format(Locale.ROOT, ", %.2fx the baseline", ratio));
+                ratio == null ? "" : String.format(Locale.ROOT, ", ratio %.2fx", ratio));
           }
         });
     out.flush();

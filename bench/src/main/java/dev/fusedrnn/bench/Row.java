@@ -1,15 +1,18 @@
 package dev.fusedrnn.bench;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
  * One measured case.
  *
  * @param suite {@code sequence} or {@code overhead}
- * @param benchmark the operation: {@code forward}, {@code train}, {@code crossing}
+ * @param benchmark the operation: {@code forward}, {@code train}, {@code unfusedForward}, {@code
+ *     unfusedTrain}, {@code crossing}, {@code enqueue}
  * @param shape the case, empty for {@code overhead}
  * @param backend who computed
+ * @param dtype what it was computed in: {@code f32}, {@code tf32}, {@code bf16}, {@code f16}
  * @param threads asked for; 0 where the backend chose
  * @param time_us_median median of the iterations' means, microseconds an operation
  * @param time_us_min fastest iteration
@@ -26,6 +29,7 @@ record Row(
     String benchmark,
     String shape,
     String backend,
+    String dtype,
     int threads,
     double time_us_median,
     double time_us_min,
@@ -36,9 +40,21 @@ record Row(
     @Nullable Double baseline_us,
     @Nullable Double ratio) {
 
-  /** Names the same work on whatever backend. */
-  String work() {
-    return suite + " " + benchmark + " " + shape;
+  /** What makes rows of two reports comparable. */
+  String key() {
+    return key(suite, benchmark, shape, backend, dtype, threads);
+  }
+
+  /** The key of the unfused loop's row that stands beside this. */
+  String unfusedKey() {
+    String unfused =
+        "unfused" + benchmark.substring(0, 1).toUpperCase(Locale.ROOT) + benchmark.substring(1);
+    return key(suite, unfused, shape, backend, dtype, threads);
+  }
+
+  static String key(
+      String suite, String benchmark, String shape, String backend, String dtype, int threads) {
+    return String.join(" ", suite, benchmark, shape, backend, dtype, String.valueOf(threads));
   }
 
   /** This row beside a baseline's time. */
@@ -48,6 +64,7 @@ record Row(
         benchmark,
         shape,
         backend,
+        dtype,
         threads,
         time_us_median,
         time_us_min,

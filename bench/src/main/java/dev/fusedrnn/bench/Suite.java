@@ -8,7 +8,7 @@ enum Suite {
   /** {@link SequenceBenchmark}. */
   SEQUENCE(SequenceBenchmark.class, List.of("forward", "train")),
   /** {@link OverheadBenchmark}. */
-  OVERHEAD(OverheadBenchmark.class, List.of("crossing", "forward", "train"));
+  OVERHEAD(OverheadBenchmark.class, List.of("crossing", "enqueue", "forward", "train"));
 
   private final Class<?> type;
   private final List<String> operations;
@@ -22,9 +22,14 @@ enum Suite {
     return type;
   }
 
-  /** The benchmark methods. */
+  /** The benchmark methods, but the unfused loop's. */
   List<String> operations() {
     return operations;
+  }
+
+  /** The method of the unfused loop beside one of {@link #SEQUENCE}. */
+  static String unfused(String operation) {
+    return operation.equals("train") ? "unfusedTrain" : "unfusedForward";
   }
 
   String label() {

@@ -5,9 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.fusedrnn.Backend;
 import dev.fusedrnn.Cell;
+import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
-import dev.fusedrnn.testkit.RnnCase;
+import dev.fusedrnn.testkit.NetCase;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -20,6 +22,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
@@ -28,7 +31,11 @@ import org.junit.jupiter.params.provider.ValueSource;
  * Nothing here looks at how long something took.
  */
 class BenchTest {
-  private static final RnnCase ODD = new RnnCase(Cell.LSTM, 5, 7, 3, 9, RnnCase.ALL, 11);
+  private static final NetCase ODD = Shape.sizes(Cell.LSTM, 5, 7, 3, 9, 1);
+  private static final NetCase ODD_GRU = Shape.sizes(Cell.GRU, 5, 7, 3, 9, 1);
+  private static final NetCase STACKED = Shape.sizes(Cell.LSTM, 4, 3, 5, 7, 2);
+  private static final NetCase STACKED_GRU = Shape.sizes(Cell.GRU, 4, 3, 5, 7, 2);
+  private static final List<NetCase> CASES = List.of(ODD, ODD_GRU, STACKED, STACKED_GRU);
 
   private record Ran(int exit, String out, String err) {}
 
@@ -46,29 +53,51 @@ class BenchTest {
   @Test
   void workIsCountedByHand() {
     // 25 steps, 1 row, 4 gates of 100 units: W has 96 columns, R has 100; a multiply-add is two.
-    assertEquals(2.0 * 25 * 400 * (96 + 100), Shape.LSTM_25x1x96x100.forwardFlop());
-    assertEquals(3 * 2.0 * 25 * 400 * (96 + 100), Shape.LSTM_25x1x96x100.trainFlop());
+    assertEquals(2.0 * 25 * 400 * (96 + 100), Shape.LSTM_T25_B1_I96_H100.forwardFlop());
+    assertEquals(3 * 2.0 * 25 * 400 * (96 + 100), Shape.LSTM_T25_B1_I96_H100.trainFlop());
     assertEquals(
-        0.75, Shape.GRU_50x1x128x128.forwardFlop() / Shape.LSTM_50x1x128x128.forwardFlop());
+        0.75, Shape.GRU_T50_B1_I128_H128.forwardFlop() / Shape.LSTM_T50_B1_I128_H128.forwardFlop());
   }
 
   @Test
   void aShapeIsWhatItsNameSays() {
     for (Shape shape : Shape.values()) {
-      String sizes =
-          shape.steps() + "x" + shape.batch() + "x" + shape.input() + "x" + shape.hidden();
-      assertEquals(shape.cell() + "_" + sizes, shape.name());
+      NetCase sizes = shape.sizes();
+      int layers = sizes.config(DType.F32).layers();
+      // DL4J's character model goes by its units and layers; its input is its alphabet.
+      String input = layers > 1 ? "" : "_I" + sizes.input();
+      String name =
+          sizes.cell()
+              + "_T"
+              + sizes.steps()
+              + "_B"
+              + sizes.batch()
+              + input
+              + "_H"
+              + sizes.hidden();
+      assertEquals(layers > 1 ? name + "_L" + layers : name, shape.name());
+    }
+  }
+
+  @Test
+  void theCasesThatWereAskedForAreThere() {
+    List<String> names = Arrays.stream(Shape.values()).map(Shape::name).toList();
+    for (String cell : List.of("LSTM_", "GRU_")) {
+      for (String sizes :
+          List.of(
+              "T50_B32_I128_H128", "T100_B32_I256_H256", "T512_B16_I512_H512", "T50_B32_H200_L2")) {
+        assertTrue(names.contains(cell + sizes), cell + sizes);
+      }
     }
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"reference", "cpu", "emulated"})
   void aRightLayerPassesTheCheck(String backend) {
-    RnnCase gru = new RnnCase(Cell.GRU, 5, 7, 3, 9, RnnCase.ALL, 12);
-    for (RnnCase sizes : List.of(ODD, gru)) {
+    for (NetCase sizes : CASES) {
       for (boolean training : new boolean[] {false, true}) {
         try (Device device = Device.open(backend);
-            CheckedSequence sequence = new CheckedSequence(device, sizes, training)) {
+            CheckedSequence sequence = new FusedSequence(device, sizes, Precision.F32, training)) {
           sequence.check();
         }
       }
@@ -76,22 +105,106 @@ class BenchTest {
   }
 
   @ParameterizedTest
+  @EnumSource(
+      value = Precision.class,
+      names = {"TF32", "BF16", "F16"})
+  void otherPrecisionsPassTheCheck(Precision precision) {
+    try (Device device = Device.open("emulated");
+        CheckedSequence sequence = new FusedSequence(device, ODD, precision, true)) {
+      sequence.check();
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Backend.class,
+      names = {"CPU", "EMULATED"})
+  void theUnfusedLoopPassesTheCheck(Backend backend) {
+    for (NetCase sizes : CASES) {
+      for (boolean training : new boolean[] {false, true}) {
+        try (CheckedSequence loop =
+            new UnfusedSequence(
+                Unfused.open(backend, 0, Precision.F32), sizes, Precision.F32, training)) {
+          loop.check();
+          loop.check(); // what is timed is a second run over the same memory
+        }
+      }
+    }
+  }
+
+  @Test
+  void theUnfusedLoopPassesTheCheckInTf32() {
+    Operators on = Unfused.open(Backend.EMULATED, 0, Precision.TF32);
+    try (CheckedSequence loop = new UnfusedSequence(on, ODD, Precision.TF32, true)) {
+      loop.check();
+    }
+  }
+
+  @ParameterizedTest
   @ValueSource(strings = {"reference", "cpu"})
   void aWrongLayerIsNotTimed(String backend) {
     try (Device device = Device.open(backend);
-        CheckedSequence sequence = new CheckedSequence(device, ODD, true)) {
-      sequence.spoil(3);
-      String message = assertThrows(IllegalStateException.class, sequence::check).getMessage();
-      assertTrue(message.contains("is wrong, so it is not timed"), message);
-      assertTrue(message.contains("expected "), message);
+        CheckedSequence sequence = new FusedSequence(device, ODD, Precision.F32, true)) {
+      isNotTimed(sequence);
     }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Backend.class,
+      names = {"CPU", "EMULATED"})
+  void aWrongLoopIsNotTimed(Backend backend) {
+    Operators on = Unfused.open(backend, 0, Precision.F32);
+    try (CheckedSequence loop = new UnfusedSequence(on, ODD_GRU, Precision.F32, true)) {
+      isNotTimed(loop);
+    }
+  }
+
+  private static void isNotTimed(CheckedSequence sequence) {
+    sequence.check();
+    sequence.spoil(3);
+    String message = assertThrows(IllegalStateException.class, sequence::check).getMessage();
+    assertTrue(message.contains("is wrong, so it is not timed"), message);
+    assertTrue(message.contains("expected "), message);
+  }
+
+  @Test
+  void whereThereIsNoLoopTheReasonIsSaid() {
+    assertEquals("", Unfused.absent("cpu", Precision.F32));
+    assertTrue(Unfused.absent("emulated", Precision.BF16).contains("fp32 and TF32 alone"));
+    assertTrue(Unfused.absent("reference", Precision.F32).contains("never tuned"));
+  }
+
+  @Test
+  void theEmulatedBackendIsCheckedAndNotTimed(@TempDir Path folder) throws IOException {
+    SequenceBenchmark.Prepared state = SequenceBenchmark.prepared("forward");
+    state.backend = "emulated";
+    String refusal = assertThrows(IllegalArgumentException.class, state::prepare).getMessage();
+    assertTrue(refusal.contains("its times mean nothing"), refusal);
+    Path json = folder.resolve("rows.json");
+    Ran ran =
+        run(
+            "--backend",
+            "emulated",
+            "--case",
+            "GRU_T25",
+            "--operation",
+            "forward",
+            "--json",
+            json.toString());
+    assertEquals(0, ran.exit(), ran.err());
+    for (String operation : List.of("unfusedForward", "forward")) {
+      String line = operation + " GRU_T25_B1_I96_H100 emulated: agrees with the oracle; not timed";
+      assertTrue(ran.out().contains(line), ran.out());
+    }
+    assertTrue(Files.readString(json).contains("\"rows\" : [ ]"), Files.readString(json));
   }
 
   @Test
   void aCallAllocatesAFewObjectsAtMost() {
     var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
     try (Device device = Device.open("cpu");
-        CheckedSequence sequence = new CheckedSequence(device, ODD, true)) {
+        CheckedSequence sequence = new FusedSequence(device, ODD, Precision.F32, true)) {
       int calls = 2000;
       for (int i = 0; i < calls; i++) {
         sequence.train();
@@ -127,6 +240,7 @@ class BenchTest {
             "expected a file that bench --json wrote",
                 new String[] {"--baseline", empty.toString()},
             "suite: expected sequence or overhead, got sequenze", new String[] {"sequenze"},
+            "--dtype: expected f32, tf32, bf16 or f16, got f8", new String[] {"--dtype", "f8"},
             "--case:", new String[] {"--case", "("});
     refused.forEach(
         (message, arguments) -> {
@@ -148,7 +262,20 @@ class BenchTest {
   void rowsAreComparedWithAnEarlierReport(@TempDir Path folder) throws IOException {
     Row row =
         new Row(
-            "sequence", "train", "LSTM_1", "cpu", 0, 50.0, 40.0, 60.0, 1.0, 2e4, null, null, null);
+            "sequence",
+            "train",
+            "LSTM_1",
+            "cpu",
+            "f32",
+            0,
+            50.0,
+            40.0,
+            60.0,
+            1.0,
+            2e4,
+            null,
+            null,
+            null);
     StringWriter text = new StringWriter();
     Path file = folder.resolve("rows.json");
     Report first = new Report(new PrintWriter(text, true), Map.of("cpu", "a cpu"), Map.of());
@@ -172,14 +299,16 @@ class BenchTest {
             "--backend",
             "cpu",
             "--case",
-            "LSTM_25x1x",
+            "LSTM_T25_B1_",
             "--operation",
             "forward",
             "--json",
             json.toString());
     assertEquals(0, ran.exit(), ran.err());
-    assertTrue(ran.out().contains("LSTM_25x1x96x100"), ran.out());
-    assertNotNull(Report.readBaseline(json).get("sequence forward LSTM_25x1x96x100 cpu 0"));
+    assertTrue(ran.out().contains("LSTM_T25_B1_I96_H100"), ran.out());
+    assertNotNull(Report.readBaseline(json).get("sequence forward LSTM_T25_B1_I96_H100 cpu f32 0"));
+    assertTrue(ran.out().contains("unfusedForward"), ran.out());
+    assertTrue(Files.readString(json).contains("\"ratio\""), Files.readString(json));
     String text = Files.readString(json);
     for (String field : List.of("environment", "commit", "jdk", "gflop_per_s", "time_us_median")) {
       assertTrue(text.contains("\"" + field + "\""), text);
