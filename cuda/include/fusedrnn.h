@@ -93,7 +93,8 @@ typedef enum frnn_flag {
   FRNN_SKIP_NONFINITE = 8,  // an optimiser step does nothing where the clip result is not finite
   FRNN_REVERSE = 16,        // each row runs from its own last step to its first
   FRNN_BATCH_FIRST = 32,    // x, y, dx, dy are [B, T, .] instead of [T, B, .]
-  FRNN_ACCUMULATE_DX = 64   // dx is `+=` instead of `=`
+  FRNN_ACCUMULATE_DX = 64,  // dx is `+=` instead of `=`
+  FRNN_MEAN = 128           // the gradient of a loss is over the rows that count
 } frnn_flag;
 
 typedef enum frnn_norm {

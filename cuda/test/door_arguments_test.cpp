@@ -150,6 +150,19 @@ void other_arguments(const char* backend, int64_t device) {
       {{"embedding.V", bad, [](frnn_embedding& e) { e.V = 0; }},
        {"embedding.ids", bad, [](frnn_embedding& e) { e.ids = 0; }},
        {"embedding.flags", bad, [](frnn_embedding& e) { e.flags = FRNN_TRAINING; }}});
+  embedding.dy = c.address(), embedding.dtable = b.address();
+  expect(frnn_embedding_bytes(backend, &embedding, &bytes), FRNN_OK, "", "embedding_bytes");
+  const Memory room(device, bytes + 64);
+  embedding.workspace = room.address(), embedding.workspace_bytes = bytes;
+  std::vector<Wrong<frnn_embedding>> wrongs = {
+      {"embedding.dtable", bad, [](frnn_embedding& e) { e.dtable = 0; }}};
+  if (bytes > 0) {
+    wrongs.push_back({"embedding.workspace_bytes", FRNN_WORKSPACE_TOO_SMALL,
+                      [](frnn_embedding& e) { --e.workspace_bytes; }});
+  }
+  refuse_all<frnn_embedding>(
+      embedding, [&](const frnn_embedding* e) { return frnn_embedding_backward(device, e); },
+      wrongs);
   frnn_softmax_xent xent{};
   xent.struct_bytes = sizeof xent;
   xent.dtype = FRNN_F32;
@@ -160,9 +173,51 @@ void other_arguments(const char* backend, int64_t device) {
       xent,
       [&](const frnn_softmax_xent* s) { return frnn_softmax_xent_forward_backward(device, s); },
       {{"softmax_xent.V", bad, [](frnn_softmax_xent& s) { s.V = 0; }},
+       {"softmax_xent.flags", bad, [](frnn_softmax_xent& s) { s.flags = FRNN_TRAINING; }},
+       {"label_smoothing", bad, [](frnn_softmax_xent& s) { s.label_smoothing = 1; }},
+       {"softmax_xent.scale", bad, [](frnn_softmax_xent& s) { s.scale = std::nan(""); }},
+       {"loss_scale", bad, [](frnn_softmax_xent& s) { s.loss_scale = 4; }},
        {"softmax_xent.result", bad, [](frnn_softmax_xent& s) { s.result = 0; }},
        {"at least 24 bytes", FRNN_WORKSPACE_TOO_SMALL,
         [](frnn_softmax_xent& s) { s.workspace_bytes = 23; }}});
+}
+
+void loss_and_sample_arguments(const char* backend, int64_t device) {
+  const Memory a(device, 4096), b(device, 4096), c(device, 4096), result(device, 64);
+  const int bad = FRNN_INVALID_ARGUMENT;
+  frnn_mse mse{};
+  mse.struct_bytes = sizeof mse;
+  mse.dtype = FRNN_F32;
+  mse.N = 3, mse.F = 5;
+  mse.y = a.address(), mse.targets = b.address(), mse.result = result.address();
+  mse.workspace = c.address(), mse.workspace_bytes = 8;
+  refuse_all<frnn_mse>(
+      mse, [&](const frnn_mse* m) { return frnn_mse_forward_backward(device, m); },
+      {{"mse.F", bad, [](frnn_mse& m) { m.F = 0; }},
+       {"mse.targets", bad, [](frnn_mse& m) { m.targets = 0; }},
+       {"mse.weights", bad, [](frnn_mse& m) { m.weights = 2; }},
+       {"mse.result", bad, [](frnn_mse& m) { m.result = 0; }},
+       {"at least 8 bytes", FRNN_WORKSPACE_TOO_SMALL, [](frnn_mse& m) { m.workspace_bytes = 0; }}});
+  frnn_sample sample{};
+  sample.struct_bytes = sizeof sample;
+  sample.dtype = FRNN_F32;
+  sample.N = 3, sample.V = 5, sample.temperature = 1, sample.top_p = 1;
+  sample.logits = a.address(), sample.ids = b.address();
+  const auto call = [&](const frnn_sample* s) { return frnn_sample_rows(device, s); };
+  refuse_all<frnn_sample>(
+      sample, call,
+      {{"sample.V", bad, [](frnn_sample& s) { s.V = 0; }},
+       {"fewer than 8388608", FRNN_UNSUPPORTED, [](frnn_sample& s) { s.V = 1 << 23; }},
+       {"sample.temperature", bad, [](frnn_sample& s) { s.temperature = -1; }},
+       {"sample.temperature", bad, [](frnn_sample& s) { s.temperature = std::nan(""); }},
+       {"sample.top_k", bad, [](frnn_sample& s) { s.top_k = -1; }},
+       {"sample.top_p", bad, [](frnn_sample& s) { s.top_p = 0; }},
+       {"sample.top_p", bad, [](frnn_sample& s) { s.top_p = 1.5; }},
+       {"sample.ids", bad, [](frnn_sample& s) { s.ids = 0; }},
+       {"sample.offset_address", bad, [](frnn_sample& s) { s.offset_address = 4; }}});
+  sample.dtype = FRNN_BF16;
+  const bool cpu = std::strcmp(backend, "cpu") == 0;
+  expect(call(&sample), cpu ? FRNN_UNSUPPORTED : FRNN_OK, "does not compute in bf16", "bf16");
   expect(frnn_device_synchronize(device), FRNN_OK, "", "nothing wrong was launched");
 }
 
@@ -264,6 +319,7 @@ int main() {
     expect(frnn_device_open(backend, 0, &device), FRNN_OK, "", "open");
     rnn_arguments(backend, device);
     other_arguments(backend, device);
+    loss_and_sample_arguments(backend, device);
     list_arguments(device);
     expect(frnn_device_close(device), FRNN_OK, "", "close");
   }

@@ -318,6 +318,12 @@ class CpuDevice : public Device {
   Status softmax_xent_forward_backward(const frnn_softmax_xent& xent) override {
     return launch(xent, 0, cpu::softmax_xent_forward_backward);
   }
+  Status mse_forward_backward(const frnn_mse& mse) override {
+    return launch(mse, 0, cpu::mse_forward_backward);
+  }
+  Status sample(const frnn_sample& what) override {
+    return launch(what, 0, cpu::sample);
+  }
 
  private:
   static constexpr int64_t kHugePage = 2 << 20;

@@ -2,27 +2,13 @@
 
 #include "cells/optimizer.h"
 #include "cpu/kernels.h"
+#include "cpu/lanes.h"
 #include "cpu/simd.h"
 #include "cpu/split.h"
 #include "cpu/vector_math.h"
 
 namespace frnn::cpu::FRNN_CPU_ISA {
 namespace {
-
-FRNN_CPU_INLINE Doubles widen(Vec a) {
-  return __builtin_convertvector(a.v, Doubles);
-}
-
-FRNN_CPU_INLINE double sum_lanes(Doubles a) {
-  double s = 0.0;
-  for (int i = 0; i < kWidth; ++i)
-    s += a[i];
-  return s;
-}
-
-FRNN_CPU_INLINE int64_t lanes_at(int64_t i, int64_t count) {
-  return count - i < kWidth ? count - i : kWidth;
-}
 
 // Sums kVectors columns of vectors. The sum over every 64 rows is rounded on its own, so that the
 // error grows with rows / 64.
@@ -143,40 +129,6 @@ void update(int64_t kind, const OptimizerRates& rates, int64_t count, float* p, 
                    adam_update(r, gv, pv, s1, s2);
                  });
   }
-}
-
-double softmax_row(const float* logits, int64_t V, int64_t target, float scale, float* dlogits) {
-  Vec most(-__builtin_inff());
-  for (int64_t i = 0; i < V; i += kWidth) {
-    const int64_t lanes = lanes_at(i, V);
-    Vec x = load_first(logits + i, lanes);
-    if (lanes < kWidth) {
-      for (int64_t j = lanes; j < kWidth; ++j)
-        x.v[j] = -__builtin_inff();
-    }
-    most = select(x.v > most.v, x, most);  // a NaN is passed over here and spreads below
-  }
-  const float largest = maximum(most);
-  const double at_target = logits[target];
-  Doubles sums{};
-  for (int64_t i = 0; i < V; i += kWidth) {
-    const int64_t lanes = lanes_at(i, V);
-    Vec e = exp(load_first(logits + i, lanes) - Vec(largest));
-    for (int64_t j = lanes; j < kWidth; ++j)
-      e.v[j] = 0.0f;
-    sums += widen(e);
-    if (dlogits != nullptr) store_first(dlogits + i, e, lanes);
-  }
-  const double total = sum_lanes(sums);
-  if (dlogits != nullptr) {
-    const Vec factor(static_cast<float>(scale / total));
-    for (int64_t i = 0; i < V; i += kWidth) {
-      const int64_t lanes = lanes_at(i, V);
-      store_first(dlogits + i, load_first(dlogits + i, lanes) * factor, lanes);
-    }
-    dlogits[target] -= scale;
-  }
-  return __builtin_log(total) + (largest - at_target);
 }
 
 void add(float* sum, const float* values, int64_t count) {

@@ -18,6 +18,7 @@ const Kernels kKernels = {
     clamp_each,
     update,
     softmax_row,
+    squared_error,
     add,
     map,
 };

@@ -48,10 +48,13 @@ struct Kernels {
   void (*clamp_each)(float* values, int64_t count, float limit);  // to [-limit, limit]; NaN stays
   void (*update)(int64_t kind, const OptimizerRates& rates, int64_t count, float* p, const float* g,
                  float* state1, float* state2);
-  // One row of softmax and cross-entropy: returns -log softmax(logits)[target], and writes
-  // scale * (softmax - onehot) to dlogits unless that is null. 0 <= target < V.
-  double (*softmax_row)(const float* logits, int64_t V, int64_t target, float scale,
-                        float* dlogits);
+  // One row of softmax and cross-entropy: returns its loss, and writes factor * (softmax - q) to
+  // dlogits unless that is null. 0 <= target < V.
+  double (*softmax_row)(const float* logits, int64_t V, int64_t target, double smoothing,
+                        double factor, float* dlogits);
+  // The sum of (y - targets)^2; dy = slope * (y - targets) unless that is null.
+  double (*squared_error)(const float* y, const float* targets, int64_t count, float slope,
+                          float* dy);
   void (*add)(float* sum, const float* values, int64_t count);  // sum += values
   void (*map)(Function function, const float* values, float* results, int64_t count);
 };
@@ -71,7 +74,9 @@ void scale(float* values, int64_t count, float factor);
 void clamp_each(float* values, int64_t count, float limit);
 void update(int64_t kind, const OptimizerRates& rates, int64_t count, float* p, const float* g,
             float* state1, float* state2);
-double softmax_row(const float* logits, int64_t V, int64_t target, float scale, float* dlogits);
+double softmax_row(const float* logits, int64_t V, int64_t target, double smoothing, double factor,
+                   float* dlogits);
+double squared_error(const float* y, const float* targets, int64_t count, float slope, float* dy);
 void add(float* sum, const float* values, int64_t count);
 void map(Function function, const float* values, float* results, int64_t count);
 }  // namespace FRNN_CPU_ISA

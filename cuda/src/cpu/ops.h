@@ -33,6 +33,8 @@ void linear_backward(const Machine& machine, const frnn_linear& linear);
 void embedding_forward(const Machine& machine, const frnn_embedding& embedding);
 void embedding_backward(const Machine& machine, const frnn_embedding& embedding);
 void softmax_xent_forward_backward(const Machine& machine, const frnn_softmax_xent& xent);
+void mse_forward_backward(const Machine& machine, const frnn_mse& mse);
+void sample(const Machine& machine, const frnn_sample& what);
 
 }  // namespace frnn::cpu
 

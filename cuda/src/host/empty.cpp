@@ -58,8 +58,8 @@ Status empty_embedding_backward(Device& device, const frnn_embedding& embedding)
                embedding.flags, embedding.stream);
 }
 
-Status empty_softmax_xent(Device& device, const frnn_softmax_xent& xent) {
-  return device.fill(xent.result, 0, sizeof(frnn_loss_result), xent.stream);
+Status empty_loss(Device& device, int64_t result, int64_t stream) {
+  return device.fill(result, 0, sizeof(frnn_loss_result), stream);
 }
 
 Status empty_clip(Device& device, const frnn_clip& clip) {

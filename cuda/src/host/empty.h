@@ -12,7 +12,8 @@ Status empty_rnn_forward(Device& device, const frnn_rnn& rnn);
 Status empty_rnn_backward(Device& device, const frnn_rnn& rnn);
 Status empty_linear_backward(Device& device, const frnn_linear& linear);
 Status empty_embedding_backward(Device& device, const frnn_embedding& embedding);
-Status empty_softmax_xent(Device& device, const frnn_softmax_xent& xent);
+// Of any loss.
+Status empty_loss(Device& device, int64_t result, int64_t stream);
 Status empty_clip(Device& device, const frnn_clip& clip);
 
 }  // namespace frnn

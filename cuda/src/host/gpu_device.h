@@ -58,6 +58,8 @@ class GpuDevice final : public Device {
   Status embedding_forward(const frnn_embedding& embedding) override;
   Status embedding_backward(const frnn_embedding& embedding) override;
   Status softmax_xent_forward_backward(const frnn_softmax_xent& xent) override;
+  Status mse_forward_backward(const frnn_mse& mse) override;
+  Status sample(const frnn_sample& sample) override;
 
  private:
   GpuDevice() = default;

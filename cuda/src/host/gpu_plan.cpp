@@ -1,6 +1,7 @@
 #include "host/gpu_layout.h"
 #include "host/plan.h"
 #include "kernels/column_split.h"
+#include "kernels/embedding_layout.h"
 
 namespace frnn {
 namespace {
@@ -227,6 +228,10 @@ frnn_rnn_sizes gpu_rnn_sizes(const frnn_rnn& rnn) {
 
 int64_t gpu_linear_workspace_bytes(const frnn_linear& linear) {
   return linear_workspace(linear).bytes;
+}
+
+int64_t gpu_embedding_workspace_bytes(const frnn_embedding& embedding) {
+  return embedding_workspace(Carver(), embedding.N, embedding.E).bytes;
 }
 
 }  // namespace frnn

@@ -59,6 +59,7 @@ frnn_rnn_sizes gpu_rnn_sizes(const frnn_rnn& rnn);
 frnn_rnn_sizes cpu_rnn_sizes(const frnn_rnn& rnn);
 int64_t gpu_linear_workspace_bytes(const frnn_linear& linear);
 int64_t cpu_linear_workspace_bytes(const frnn_linear& linear);
+int64_t gpu_embedding_workspace_bytes(const frnn_embedding& embedding);
 
 }  // namespace frnn
 

@@ -72,7 +72,7 @@ class Device {
   // two directions of a layer run at the same time up to there.
   virtual Status rnn_backward(const frnn_rnn& rnn, int64_t before_dx) = 0;
   Status rnn_backward(const frnn_rnn& rnn) { return rnn_backward(rnn, 0); }
-  virtual bool serves_16_bit() const = 0;  // bf16 and f16 in frnn_rnn and mask_add
+  virtual bool serves_16_bit() const = 0;  // bf16 and f16, in every operation
   virtual Status mask_add(const MaskAdd& mask_add) = 0;
   virtual Status clip_by_global_norm(const frnn_clip& clip) = 0;
   virtual Status optimizer_step(const frnn_optimizer& optimizer) = 0;
@@ -81,6 +81,8 @@ class Device {
   virtual Status embedding_forward(const frnn_embedding& embedding) = 0;
   virtual Status embedding_backward(const frnn_embedding& embedding) = 0;
   virtual Status softmax_xent_forward_backward(const frnn_softmax_xent& xent) = 0;
+  virtual Status mse_forward_backward(const frnn_mse& mse) = 0;
+  virtual Status sample(const frnn_sample& sample) = 0;
 };
 
 class Provider {

@@ -40,14 +40,17 @@ Status validate(const frnn_rnn& rnn, Pass pass, const std::string& backend);
 // Whether this device's backend computes it.
 Status check_served(const Device& device, const frnn_rnn& rnn, const std::string& backend);
 Status validate(const frnn_linear& linear, Pass pass, const std::string& backend);
-Status validate(const frnn_embedding& embedding, Pass pass);
-Status validate(const frnn_softmax_xent& xent);
+Status validate(const frnn_embedding& embedding, Pass pass, const std::string& backend);
+Status validate(const frnn_softmax_xent& xent, const std::string& backend);
+Status validate(const frnn_mse& mse, const std::string& backend);
+Status validate(const frnn_sample& sample, const std::string& backend);
 Status validate(const frnn_clip& clip);
 Status validate(const frnn_optimizer& optimizer);
 Status validate(const frnn_tensors& tensors);
 
 frnn_rnn_sizes rnn_sizes(const frnn_rnn& rnn, const std::string& backend);
 int64_t linear_workspace_bytes(const frnn_linear& linear, const std::string& backend);
+int64_t embedding_workspace_bytes(const frnn_embedding& embedding, const std::string& backend);
 
 }  // namespace frnn
 

@@ -1,6 +1,7 @@
-// y[n, j] += bias[j]: the bias of a linear layer, after its matrix product.
+// y[n, j] = bias[j]: where the matrix product of a linear layer is then added. So a sum in fp32 is
+// rounded once when it is stored, also in 16 bits, and no pass over y follows the product.
 
-#include "kernels/pack.h"
+#include "kernels/elements.h"
 #include "kernels/rows.h"
 
 namespace frnn {
@@ -9,24 +10,29 @@ namespace {
 constexpr int kThreads = 128;
 constexpr int kRows = kThreads / machine::kWarp;  // of a block
 
-// Grid: a warp for a row. Bytes moved: 8 per element.
-template <int Width>
+// Grid: a warp for a row. Bytes moved: an element each, written.
+template <typename Elem, int Width>
 FRNN_KERNEL_BOUNDS(kThreads, 1)
-void bias_rows_kernel(BiasRows s) {
+void bias_rows_kernel(BiasRows<Elem> s) {
   const int64_t n = static_cast<int64_t>(machine::block_index()) * kRows + machine::warp_index();
   if (n >= s.rows) return;
-  float* const y = s.y + n * s.columns;
-  for (int64_t j = machine::lane_index() * Width; j < s.columns; j += machine::kWarp * Width) {
-    store(y + j, load<Width>(y + j) + load<Width>(s.bias + j));
-  }
+  Elem* const y = s.y + n * s.columns;
+  for (int64_t j = machine::lane_index() * Width; j < s.columns; j += machine::kWarp * Width)
+    store_run<Width>(y + j, load_run<Width>(s.bias + j));
 }
 
 }  // namespace
 
-Status add_bias_rows(const Queue& queue, const BiasRows& s) {
+template <typename Elem>
+Status bias_rows(const Queue& queue, const BiasRows<Elem>& s) {
   const bool wide = packs_of_four(s.columns, {s.bias, s.y});
-  return queue.context.launch("bias_rows", wide ? bias_rows_kernel<4> : bias_rows_kernel<1>,
+  return queue.context.launch("bias_rows",
+                              wide ? bias_rows_kernel<Elem, 4> : bias_rows_kernel<Elem, 1>,
                               {ceil_div(s.rows, kRows), kThreads, 0, false}, queue.stream, s);
 }
+
+template Status bias_rows(const Queue&, const BiasRows<float>&);
+template Status bias_rows(const Queue&, const BiasRows<machine::Bf16>&);
+template Status bias_rows(const Queue&, const BiasRows<machine::F16>&);
 
 }  // namespace frnn

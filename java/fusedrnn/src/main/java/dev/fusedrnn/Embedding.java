@@ -7,15 +7,16 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * An embedding of N ids: y[n] = table[ids[n]]. Backward: dtable[v] = or += sum of dy[n] over n with
- * ids[n] = v, in order of n. An id outside [0, V) gives a row of NaN forward and is passed over
- * backward. Owns no memory. Threads: one at a time.
+ * ids[n] = v, always to the same bits. An id outside [0, V) gives a row of NaN forward and is
+ * passed over backward. Buffers are the caller's; the workspace is its own. Threads: one at a time.
  */
-public final class Embedding {
+public final class Embedding implements AutoCloseable {
   private final long rows;
   private final long vocabulary;
   private final long features;
   private final DType dtype;
   private final Arguments<Fields.Embedding> arguments;
+  private final DeviceBuffer workspace;
 
   private Embedding(Device device, DType dtype, long rows, long vocabulary, long features) {
     this.dtype = Objects.requireNonNull(dtype, "dtype");
@@ -27,6 +28,13 @@ public final class Embedding {
     arguments.struct().set(Fields.Embedding.N, rows);
     arguments.struct().set(Fields.Embedding.V, vocabulary);
     arguments.struct().set(Fields.Embedding.E, features);
+    long[] bytes = new long[1];
+    device.check(
+        device.engine().embeddingBytes(arguments.struct(), bytes),
+        "Embedding.create of " + dtype.label() + "[" + vocabulary + ", " + features + "]");
+    this.workspace = device.allocate(DType.F32, (bytes[0] + 3) / 4);
+    arguments.bindBytes(
+        Fields.Embedding.WORKSPACE, Fields.Embedding.WORKSPACE_BYTES, "workspace", workspace);
   }
 
   /**
@@ -37,7 +45,7 @@ public final class Embedding {
    * @param rows N, at least 0
    * @param vocabulary V, at least 1
    * @param features E, at least 1
-   * @return the embedding
+   * @return to be closed
    */
   public static Embedding create(
       Device device, DType dtype, long rows, long vocabulary, long features) {
@@ -138,5 +146,11 @@ public final class Embedding {
     Device device = arguments.device();
     arguments.struct().set(Fields.Embedding.STREAM, stream.handleFor(device));
     arguments.check(device.engine().embeddingBackward(arguments.struct()), "Embedding.backward");
+  }
+
+  /** Frees the workspace; idempotent. */
+  @Override
+  public void close() {
+    workspace.close();
   }
 }

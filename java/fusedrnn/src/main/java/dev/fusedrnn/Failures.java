@@ -90,4 +90,12 @@ final class Failures {
     }
     return value;
   }
+
+  /** Refuses what is not a number. */
+  static double number(String name, double value) {
+    if (Double.isNaN(value)) {
+      throw new IllegalArgumentException(name + ": expected a number, got NaN");
+    }
+    return value;
+  }
 }

@@ -1,6 +1,7 @@
 package dev.fusedrnn;
 
 import dev.fusedrnn.internal.Fields;
+import dev.fusedrnn.internal.Flags;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Objects;
@@ -8,8 +9,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Softmax and cross-entropy over N rows of V classes, with the gradient in one pass: dlogits =
- * scale (softmax(logits) - onehot(target)), 0 in ignored rows. A target outside [0, V) that is not
- * the ignored index makes the loss and its row of dlogits NaN. Threads: one at a time.
+ * scale (softmax(logits) - q), where q is the one-hot target, smoothed where asked; 0 in ignored
+ * rows. A target outside [0, V) that is not the ignored index makes the loss and its row of dlogits
+ * NaN, and {@link #read} throws. Threads: one at a time.
  */
 public final class SoftmaxCrossEntropy implements AutoCloseable {
   private final long rows;
@@ -27,9 +29,9 @@ public final class SoftmaxCrossEntropy implements AutoCloseable {
     arguments.struct().set(Fields.SoftmaxXent.DTYPE, dtype.ordinal());
     arguments.struct().set(Fields.SoftmaxXent.N, rows);
     arguments.struct().set(Fields.SoftmaxXent.V, classes);
-    this.result = device.allocate(DType.F64, 2);
+    this.result = device.allocate(DType.F64, LossResult.BYTES / 8);
     this.workspace = device.allocate(DType.F64, rows);
-    arguments.bind(Fields.SoftmaxXent.RESULT, "result", result, DType.F64, 2);
+    arguments.bind(Fields.SoftmaxXent.RESULT, "result", result, DType.F64, LossResult.BYTES / 8);
     arguments.bindBytes(
         Fields.SoftmaxXent.WORKSPACE, Fields.SoftmaxXent.WORKSPACE_BYTES, "workspace", workspace);
     ignoreIndex(-100);
@@ -94,13 +96,50 @@ public final class SoftmaxCrossEntropy implements AutoCloseable {
   }
 
   /**
-   * Sets the factor of dlogits, usually 1 / rows that count.
+   * Sets the factor of dlogits. The loss itself is never scaled.
    *
    * @param factor 1 by default
    * @return this
    */
   public SoftmaxCrossEntropy scale(double factor) {
-    arguments.struct().setDouble(Fields.SoftmaxXent.SCALE, factor);
+    arguments.struct().setDouble(Fields.SoftmaxXent.SCALE, Failures.number("scale", factor));
+    return this;
+  }
+
+  /**
+   * Says whether dlogits are also divided by the rows that count, which the device finds.
+   *
+   * @param over true for the gradient of the mean loss, false (the default) for that of the sum
+   * @return this
+   */
+  public SoftmaxCrossEntropy mean(boolean over) {
+    arguments.struct().set(Fields.SoftmaxXent.FLAGS, over ? Flags.MEAN : 0);
+    return this;
+  }
+
+  /**
+   * Takes some of the target's probability and spreads it over all classes (Szegedy et al. 2016).
+   *
+   * @param share in [0, 1); 0 by default
+   * @return this
+   */
+  public SoftmaxCrossEntropy labelSmoothing(double share) {
+    if (!(share >= 0 && share < 1)) {
+      throw new IllegalArgumentException("labelSmoothing: expected 0 to below 1, got " + share);
+    }
+    arguments.struct().setDouble(Fields.SoftmaxXent.LABEL_SMOOTHING, share);
+    return this;
+  }
+
+  /**
+   * Binds the scale of dlogits that the device keeps: {@code frnn_loss_scale}, two words of which
+   * the first is a double. Optional.
+   *
+   * @param buffer F64 [2], or null
+   * @return this
+   */
+  public SoftmaxCrossEntropy lossScale(@Nullable DeviceBuffer buffer) {
+    arguments.bind(Fields.SoftmaxXent.LOSS_SCALE, "lossScale", buffer, DType.F64, 2);
     return this;
   }
 
@@ -122,11 +161,23 @@ public final class SoftmaxCrossEntropy implements AutoCloseable {
    * Waits for the device and reads the loss of the last run.
    *
    * @return sum over rows, and rows that counted
+   * @throws FusedRnnException where a target was neither a class nor the ignored index
    */
   public LossResult read() {
-    ByteBuffer bytes = ByteBuffer.allocateDirect(16).order(ByteOrder.nativeOrder());
-    result.readInto(bytes);
-    return new LossResult(bytes.getDouble(0), bytes.getLong(8));
+    ByteBuffer words = ByteBuffer.allocateDirect(LossResult.BYTES).order(ByteOrder.nativeOrder());
+    result.readInto(words);
+    return LossResult.of(words.rewind()).requireKnownTargets();
+  }
+
+  /**
+   * Where the loss of the last run lies on the device, for a copy that does not wait; {@link
+   * LossResult#of} reads it.
+   *
+   * @return F64 [3] of {@link LossResult#BYTES} bytes, of which the second and third word are whole
+   *     numbers; owned by this loss
+   */
+  public DeviceBuffer result() {
+    return result;
   }
 
   /** Frees result and workspace; idempotent. */

@@ -88,7 +88,7 @@ class RefusalTest {
     RnnCall call = layer.newCall(5, 4, true);
     DeviceBuffer doubles = closeLater(device.allocate(DType.F64, 5, 4, 256));
     refused("x: expected f32, got f64", () -> call.x(doubles));
-    Embedding embedding = Embedding.create(device, DType.F32, 3, 4, 5);
+    Embedding embedding = closeLater(Embedding.create(device, DType.F32, 3, 4, 5));
     refused("ids: expected i32, got f32", () -> embedding.ids(f32(3)));
     refused(
         "int[]: expected a buffer of a matching type, got DeviceBuffer f32[2] on reference:0",
@@ -113,6 +113,9 @@ class RefusalTest {
     refused(
         "classes: expected at least 1, got 0",
         () -> SoftmaxCrossEntropy.create(device, DType.F32, 1, 0));
+    refused(
+        "features: expected at least 1, got 0",
+        () -> MeanSquaredError.create(device, DType.F32, 1, 0));
     refused("allocate: expected sizes of at least 0, got [3, -1]", () -> f32(3, -1));
     refused("ordinal: expected at least 0, got -1", () -> Device.open(Backend.REFERENCE, -1));
   }
@@ -283,6 +286,22 @@ class RefusalTest {
     refused(
         "cellClip: expected above 0, or 0 for none, got -1.0",
         () -> RnnConfig.builder(Cell.LSTM).inputSize(3).hiddenSize(4).cellClip(-1).build());
+  }
+
+  @Test
+  void lossesAndDrawsOutOfRange() {
+    SoftmaxCrossEntropy loss = closeLater(SoftmaxCrossEntropy.create(device, DType.F32, 1, 2));
+    refused("labelSmoothing: expected 0 to below 1, got 1.0", () -> loss.labelSmoothing(1));
+    refused("scale: expected a number, got NaN", () -> loss.scale(Double.NaN));
+    refused("lossScale: expected f64, got f32", () -> loss.lossScale(f32(2)));
+    refusedState("logits: not set, but this call needs it", () -> loss.run(device.defaultStream()));
+    Sampler sampler = Sampler.create(device, DType.F32, 1, 2);
+    refused(
+        "temperature: expected a finite number of at least 0, got -1.0",
+        () -> sampler.temperature(-1));
+    refused("topK: expected at least 0, got -1", () -> sampler.topK(-1));
+    refused("topP: expected above 0 to 1, got 0.0", () -> sampler.topP(0));
+    refused("ids: expected i32, got f32", () -> sampler.ids(f32(1)));
   }
 
   @Test

@@ -108,6 +108,20 @@ public final class GuardedBuffers implements AutoCloseable {
   }
 
   /**
+   * Single-precision numbers whatever the type of the tensors, such as weights of rows; without
+   * guards.
+   *
+   * @param values their content
+   * @return F32 memory
+   */
+  public DeviceBuffer floats(float[] values) {
+    DeviceBuffer buffer = device.allocate(DType.F32, values.length);
+    arenas.add(buffer);
+    buffer.write(values);
+    return buffer;
+  }
+
+  /**
    * Scratch memory of exactly so many bytes, guarded behind.
    *
    * @param name for errors

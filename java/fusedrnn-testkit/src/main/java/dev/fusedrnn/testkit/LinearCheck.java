@@ -19,9 +19,10 @@ final class LinearCheck extends OpCheck {
   private final float[] startDw;
   private final float[] startDb;
 
-  LinearCheck(int rows, int in, int out, boolean accumulate, long seed) {
+  LinearCheck(int rows, int in, int out, boolean accumulate, DType dtype, long seed) {
     super(
         String.format("linear N%d I%d O%d%s", rows, in, out, accumulate ? " +accumulate" : ""),
+        dtype,
         seed);
     this.rows = rows;
     this.in = in;
@@ -34,6 +35,9 @@ final class LinearCheck extends OpCheck {
     dy = Draws.normal(random, rows * out);
     startDw = accumulate ? Draws.normal(random, out * in) : new float[out * in];
     startDb = accumulate ? Draws.normal(random, out) : new float[out];
+    for (float[] values : new float[][] {x, w, b, dy, startDw, startDb}) {
+      storage().round(values);
+    }
     result("y", rows, out);
     result("dx", rows, in);
     result("dw", out, in);

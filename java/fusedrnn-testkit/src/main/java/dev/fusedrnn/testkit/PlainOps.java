@@ -111,12 +111,13 @@ final class PlainOps {
   }
 
   /**
-   * Softmax cross-entropy: {@code gradient} receives scale (softmax - onehot).
+   * Softmax cross-entropy: {@code gradient} receives scale (softmax - q), q the one-hot target with
+   * {@code smoothing} spread over all classes.
    *
    * @return the sum of losses over rows whose target is not {@code ignored}
    */
   static float crossEntropy(
-      float[] logits, int[] targets, int ignored, float scale, float[] gradient) {
+      float[] logits, int[] targets, int ignored, float smoothing, float scale, float[] gradient) {
     int width = targets.length == 0 ? 0 : logits.length / targets.length;
     float loss = 0;
     for (int n = 0; n < targets.length; n++) {
@@ -132,11 +133,30 @@ final class PlainOps {
       if (targets[n] == ignored) {
         continue;
       }
-      loss += (float) Math.log(sum) - (row[targets[n]] - max);
       for (int v = 0; v < width; v++) {
+        float q = smoothing / width + (v == targets[n] ? 1 - smoothing : 0);
+        loss += q * ((float) Math.log(sum) - (row[v] - max));
         float p = (float) Math.exp(row[v] - max) / sum;
-        gradient[n * width + v] = scale * (v == targets[n] ? p - 1 : p);
+        gradient[n * width + v] = scale * (p - q);
       }
+    }
+    return loss;
+  }
+
+  /**
+   * Mean squared error of rows with weights: {@code gradient} receives scale 2 w / F (y - target).
+   *
+   * @return the sum of losses
+   */
+  static float squaredError(
+      float[] y, float[] targets, float[] weights, float scale, float[] gradient) {
+    int width = weights.length == 0 ? 0 : y.length / weights.length;
+    float loss = 0;
+    for (int e = 0; e < y.length; e++) {
+      float weight = weights[e / width];
+      float difference = y[e] - targets[e];
+      loss += weight * difference * difference / width;
+      gradient[e] = scale * 2 * weight * difference / width;
     }
     return loss;
   }

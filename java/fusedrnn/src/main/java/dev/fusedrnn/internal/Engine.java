@@ -106,6 +106,9 @@ public interface Engine {
   /** A linear layer backward. */
   int linearBackward(Struct<Fields.Linear> linear);
 
+  /** Workspace of an embedding's backward pass. */
+  int embeddingBytes(Struct<Fields.Embedding> embedding, long[] bytes);
+
   /** An embedding forward. */
   int embeddingForward(Struct<Fields.Embedding> embedding);
 
@@ -114,4 +117,10 @@ public interface Engine {
 
   /** Softmax cross-entropy with its gradient. */
   int softmaxXent(Struct<Fields.SoftmaxXent> xent);
+
+  /** Mean squared error with its gradient. */
+  int mse(Struct<Fields.Mse> mse);
+
+  /** Draws classes from logits. */
+  int sample(Struct<Fields.Sample> sample);
 }

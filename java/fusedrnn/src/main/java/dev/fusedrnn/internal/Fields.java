@@ -162,29 +162,77 @@ public final class Fields {
     Y,
     DY,
     DTABLE,
+    WORKSPACE,
+    WORKSPACE_BYTES,
     STREAM
+  }
+
+  /** {@code frnn_loss_scale}. */
+  public enum LossScale {
+    SCALE,
+    GOOD_STEPS
   }
 
   /** {@code frnn_loss_result}. */
   public enum LossResult {
     LOSS_SUM,
-    ROWS
+    ROWS,
+    BAD_TARGETS
   }
 
   /** {@code frnn_softmax_xent}. */
   public enum SoftmaxXent {
     STRUCT_BYTES,
     DTYPE,
+    FLAGS,
     N,
     V,
     LOGITS,
     TARGETS,
     IGNORE_INDEX,
+    LABEL_SMOOTHING,
     SCALE,
+    LOSS_SCALE,
     DLOGITS,
     RESULT,
     WORKSPACE,
     WORKSPACE_BYTES,
+    STREAM
+  }
+
+  /** {@code frnn_mse}. */
+  public enum Mse {
+    STRUCT_BYTES,
+    DTYPE,
+    FLAGS,
+    N,
+    F,
+    Y,
+    TARGETS,
+    WEIGHTS,
+    SCALE,
+    LOSS_SCALE,
+    DY,
+    RESULT,
+    WORKSPACE,
+    WORKSPACE_BYTES,
+    STREAM
+  }
+
+  /** {@code frnn_sample}. */
+  public enum Sample {
+    STRUCT_BYTES,
+    DTYPE,
+    N,
+    V,
+    LOGITS,
+    IDS,
+    TEMPERATURE,
+    TOP_K,
+    TOP_P,
+    SEED,
+    OFFSET,
+    OFFSET_ADDRESS,
     STREAM
   }
 }

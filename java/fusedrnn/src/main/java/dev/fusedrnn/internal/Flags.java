@@ -23,5 +23,8 @@ public final class Flags {
   /** dx is added to what is there. */
   public static final long ACCUMULATE_DX = 64;
 
+  /** The gradient of a loss is over the rows that count. */
+  public static final long MEAN = 128;
+
   private Flags() {}
 }

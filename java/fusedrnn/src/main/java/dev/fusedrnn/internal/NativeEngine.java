@@ -197,6 +197,11 @@ final class NativeEngine implements Engine {
   }
 
   @Override
+  public int embeddingBytes(Struct<Fields.Embedding> embedding, long[] bytes) {
+    return Natives.frnn_embedding_bytes(backend, embedding.address(), bytes);
+  }
+
+  @Override
   public int embeddingForward(Struct<Fields.Embedding> embedding) {
     return Natives.frnn_embedding_forward(device, embedding.address());
   }
@@ -209,5 +214,15 @@ final class NativeEngine implements Engine {
   @Override
   public int softmaxXent(Struct<Fields.SoftmaxXent> xent) {
     return Natives.frnn_softmax_xent_forward_backward(device, xent.address());
+  }
+
+  @Override
+  public int mse(Struct<Fields.Mse> mse) {
+    return Natives.frnn_mse_forward_backward(device, mse.address());
+  }
+
+  @Override
+  public int sample(Struct<Fields.Sample> sample) {
+    return Natives.frnn_sample_rows(device, sample.address());
   }
 }

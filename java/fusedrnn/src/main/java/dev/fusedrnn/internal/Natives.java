@@ -110,6 +110,11 @@ final class Natives {
 
   static native int frnn_linear_backward(long device, @Cast("const frnn_linear*") long linear);
 
+  static native int frnn_embedding_bytes(
+      String backend,
+      @Cast("const frnn_embedding*") long embedding,
+      @Cast("int64_t*") long[] workspaceBytes);
+
   static native int frnn_embedding_forward(
       long device, @Cast("const frnn_embedding*") long embedding);
 
@@ -118,4 +123,8 @@ final class Natives {
 
   static native int frnn_softmax_xent_forward_backward(
       long device, @Cast("const frnn_softmax_xent*") long xent);
+
+  static native int frnn_mse_forward_backward(long device, @Cast("const frnn_mse*") long mse);
+
+  static native int frnn_sample_rows(long device, @Cast("const frnn_sample*") long sample);
 }

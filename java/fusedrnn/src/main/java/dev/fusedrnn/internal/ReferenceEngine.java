@@ -258,6 +258,12 @@ final class ReferenceEngine implements Engine {
   }
 
   @Override
+  public int embeddingBytes(Struct<Fields.Embedding> embedding, long[] bytes) {
+    bytes[0] = 0;
+    return run(() -> ReferenceOps.real(embedding.get(Fields.Embedding.DTYPE)));
+  }
+
+  @Override
   public int embeddingForward(Struct<Fields.Embedding> embedding) {
     return launch(() -> rows.embeddingForward(embedding));
   }
@@ -270,5 +276,15 @@ final class ReferenceEngine implements Engine {
   @Override
   public int softmaxXent(Struct<Fields.SoftmaxXent> xent) {
     return launch(() -> rows.softmaxXent(xent));
+  }
+
+  @Override
+  public int mse(Struct<Fields.Mse> mse) {
+    return launch(() -> rows.mse(mse));
+  }
+
+  @Override
+  public int sample(Struct<Fields.Sample> sample) {
+    return launch(() -> ReferenceSample.run(memory, sample));
   }
 }

@@ -102,21 +102,28 @@ final class ReferenceRows {
     DType dtype = ReferenceOps.real(s.get(Fields.SoftmaxXent.DTYPE));
     int rows = Math.toIntExact(s.get(Fields.SoftmaxXent.N));
     int classes = Math.toIntExact(s.get(Fields.SoftmaxXent.V));
-    double scale = s.getDouble(Fields.SoftmaxXent.SCALE);
+    long ignored = s.get(Fields.SoftmaxXent.IGNORE_INDEX);
+    double smoothing = s.getDouble(Fields.SoftmaxXent.LABEL_SMOOTHING);
     double[] logits = memory.load(s.get(Fields.SoftmaxXent.LOGITS), (long) rows * classes, dtype);
     int[] targets = memory.loadInts(s.get(Fields.SoftmaxXent.TARGETS), rows);
+    long counted = Arrays.stream(targets).filter(target -> target != ignored).count();
+    boolean mean = (s.get(Fields.SoftmaxXent.FLAGS) & Flags.MEAN) != 0;
+    double factor =
+        s.getDouble(Fields.SoftmaxXent.SCALE)
+            * scale(s.get(Fields.SoftmaxXent.LOSS_SCALE))
+            / (mean ? counted : 1);
     double[] dlogits = new double[logits.length];
     double lossSum = 0;
-    long counted = 0;
+    long bad = 0;
     for (int n = 0; n < rows; n++) {
-      if (targets[n] == s.get(Fields.SoftmaxXent.IGNORE_INDEX)) {
+      if (targets[n] == ignored) {
         continue;
       }
-      counted++;
       int at = n * classes;
       if (targets[n] < 0 || targets[n] >= classes) {
         Arrays.fill(dlogits, at, at + classes, Double.NaN);
         lossSum = Double.NaN;
+        bad++;
         continue;
       }
       double max = Arrays.stream(logits, at, at + classes).max().orElseThrow();
@@ -125,12 +132,50 @@ final class ReferenceRows {
         sum += Math.exp(logits[at + v] - max);
       }
       for (int v = 0; v < classes; v++) {
-        double probability = Math.exp(logits[at + v] - max) / sum;
-        dlogits[at + v] = scale * (probability - (v == targets[n] ? 1 : 0));
+        double q = smoothing / classes + (v == targets[n] ? 1 - smoothing : 0);
+        dlogits[at + v] = factor * (Math.exp(logits[at + v] - max) / sum - q);
+        // Where q is 0 a logit of minus infinity costs nothing.
+        lossSum += q == 0 ? 0 : q * (Math.log(sum) + max - logits[at + v]);
       }
-      lossSum += Math.log(sum) + max - logits[at + targets[n]];
     }
     memory.store(s.get(Fields.SoftmaxXent.DLOGITS), dlogits, dtype);
-    memory.at(s.get(Fields.SoftmaxXent.RESULT), 16).putDouble(lossSum).putLong(counted);
+    storeLoss(s.get(Fields.SoftmaxXent.RESULT), lossSum, counted, bad);
+  }
+
+  void mse(Struct<Fields.Mse> m) {
+    DType dtype = ReferenceOps.real(m.get(Fields.Mse.DTYPE));
+    int rows = Math.toIntExact(m.get(Fields.Mse.N));
+    int features = Math.toIntExact(m.get(Fields.Mse.F));
+    double[] y = memory.load(m.get(Fields.Mse.Y), (long) rows * features, dtype);
+    double[] targets = memory.load(m.get(Fields.Mse.TARGETS), (long) rows * features, dtype);
+    double[] weights = new double[rows];
+    Arrays.fill(weights, 1);
+    if (m.get(Fields.Mse.WEIGHTS) != 0) {
+      weights = memory.load(m.get(Fields.Mse.WEIGHTS), rows, DType.F32);
+    }
+    long counted = Arrays.stream(weights).filter(weight -> weight != 0).count();
+    boolean mean = (m.get(Fields.Mse.FLAGS) & Flags.MEAN) != 0;
+    double factor =
+        m.getDouble(Fields.Mse.SCALE) * scale(m.get(Fields.Mse.LOSS_SCALE)) / (mean ? counted : 1);
+    double[] dy = new double[y.length];
+    double lossSum = 0;
+    for (int e = 0; e < y.length; e++) {
+      double weight = weights[e / features] / features;
+      if (weight != 0) {
+        double difference = y[e] - targets[e];
+        lossSum += weight * difference * difference;
+        dy[e] = factor * 2 * weight * difference;
+      }
+    }
+    memory.store(m.get(Fields.Mse.DY), dy, dtype);
+    storeLoss(m.get(Fields.Mse.RESULT), lossSum, counted, 0);
+  }
+
+  private double scale(long lossScale) {
+    return lossScale == 0 ? 1 : memory.at(lossScale, 8).getDouble(0);
+  }
+
+  private void storeLoss(long result, double lossSum, long rows, long badTargets) {
+    memory.at(result, 24).putDouble(lossSum).putLong(rows).putLong(badTargets);
   }
 }

@@ -59,8 +59,11 @@ class LayoutTest {
         Fields.Optimizer.class,
         Fields.Linear.class,
         Fields.Embedding.class,
+        Fields.LossScale.class,
         Fields.LossResult.class,
-        Fields.SoftmaxXent.class
+        Fields.SoftmaxXent.class,
+        Fields.Mse.class,
+        Fields.Sample.class
       })
   void structHasTheSameFields(Class<?> fields) throws IOException {
     String name =
@@ -118,6 +121,7 @@ class LayoutTest {
             "SKIP_NONFINITE = " + Flags.SKIP_NONFINITE,
             "REVERSE = " + Flags.REVERSE,
             "BATCH_FIRST = " + Flags.BATCH_FIRST,
-            "ACCUMULATE_DX = " + Flags.ACCUMULATE_DX));
+            "ACCUMULATE_DX = " + Flags.ACCUMULATE_DX,
+            "MEAN = " + Flags.MEAN));
   }
 }
