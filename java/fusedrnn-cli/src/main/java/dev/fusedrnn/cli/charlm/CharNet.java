@@ -135,6 +135,7 @@ final class CharNet implements AutoCloseable {
 
   @Override
   public void close() {
+    embedding.close();
     layers.close();
     linear.close();
     logits.close();

@@ -45,6 +45,21 @@ public final class SampleCommand implements Callable<Integer> {
   private double temperature;
 
   @Option(
+      names = "--top-k",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Draws from the N likeliest characters only; 0 from all. Default: 0")
+  private int topK;
+
+  @Option(
+      names = "--top-p",
+      paramLabel = "X",
+      defaultValue = "1",
+      description =
+          "Draws from the likeliest characters that together have a probability of X. Default: 1")
+  private double topP;
+
+  @Option(
       names = "--prime",
       paramLabel = "TEXT",
       description =
@@ -64,9 +79,13 @@ public final class SampleCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    if (length < 0 || !(temperature >= 0)) {
+    if (length < 0 || !(temperature >= 0) || topK < 0) {
       throw new ParameterException(
-          spec.commandLine(), "--length and --temperature: expected 0 or more");
+          spec.commandLine(), "--length, --temperature and --top-k: expected 0 or more");
+    }
+    if (Double.isInfinite(temperature) || !(topP > 0 && topP <= 1)) {
+      throw new ParameterException(
+          spec.commandLine(), "--temperature: expected a finite number; --top-p: above 0, up to 1");
     }
     if (prime != null && prime.isEmpty()) {
       throw new UserException("--prime: expected at least one character");
@@ -74,11 +93,12 @@ public final class SampleCommand implements Callable<Integer> {
     json.requireWritable();
     try (Device device = backend.open();
         CharParameters parameters = ModelFile.load(load, device);
-        Sampler sampler = new Sampler(device, parameters)) {
+        TextWriter writer = new TextWriter(device, parameters)) {
       Vocabulary vocabulary = parameters.shape().vocabulary();
       int[] beginning =
-          prime == null ? Sampler.beginning(vocabulary) : vocabulary.encode(prime, "--prime");
-      String text = sampler.sample(beginning, length, temperature, seed);
+          prime == null ? TextWriter.beginning(vocabulary) : vocabulary.encode(prime, "--prime");
+      String text =
+          writer.write(beginning, length, new TextWriter.Draw(temperature, topK, topP, seed));
       PrintWriter out = spec.commandLine().getOut();
       if (!json.toTerminal()) {
         out.println((prime == null ? "" : prime) + text);
@@ -87,7 +107,8 @@ public final class SampleCommand implements Callable<Integer> {
       ObjectNode results = JsonFiles.object();
       results.put("backend", device.backend().label()).put("model", load.toString());
       results.put("prime", prime).put("text", text).put("length", length);
-      json.write(results.put("temperature", temperature).put("seed", seed), out);
+      results.put("temperature", temperature).put("top_k", topK).put("top_p", topP);
+      json.write(results.put("seed", seed), out);
     }
     return 0;
   }

@@ -108,9 +108,10 @@ final class TrainRun {
   /** Writes a sample, as the command sample does without a beginning of its own. */
   void finish(int length, double temperature) {
     if (length > 0 && !diverged) {
-      try (Sampler sampler = new Sampler(device, parameters)) {
-        int[] beginning = Sampler.beginning(corpus.vocabulary());
-        sample = sampler.sample(beginning, length, temperature, settings.seed());
+      try (TextWriter writer = new TextWriter(device, parameters)) {
+        int[] beginning = TextWriter.beginning(corpus.vocabulary());
+        TextWriter.Draw draw = new TextWriter.Draw(temperature, settings.seed());
+        sample = writer.write(beginning, length, draw);
       }
     }
   }

@@ -180,7 +180,7 @@ class BadInputTest {
     CliRun.of("sample", "--load", model, "--prime", "", "--backend", "reference")
         .refused("--prime: expected at least one character");
     CliRun.of("sample", "--load", model, "--length", -1, "--backend", "reference")
-        .refused("--length and --temperature: expected 0 or more");
+        .refused("--length, --temperature and --top-k: expected 0 or more");
   }
 
   @Test
