@@ -94,7 +94,7 @@ typedef enum frnn_flag {
   FRNN_REVERSE = 16,        // each row runs from its own last step to its first
   FRNN_BATCH_FIRST = 32,    // x, y, dx, dy are [B, T, .] instead of [T, B, .]
   FRNN_ACCUMULATE_DX = 64,  // dx is `+=` instead of `=`
-  FRNN_MEAN = 128           // the gradient of a loss is over the rows that count
+  FRNN_MEAN = 128           // the gradient of a loss is that of its mean over rows
 } frnn_flag;
 
 typedef enum frnn_norm {

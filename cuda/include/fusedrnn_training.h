@@ -157,9 +157,9 @@ typedef struct frnn_loss_result {  // 24 bytes of device memory
 //   q = (1 - label_smoothing) onehot(target) + label_smoothing / V     (Szegedy et al. 2016)
 //   loss = - sum over v of q log softmax(logits), in nats
 //   dlogits = scale * (softmax(logits) - q)
-// times loss_scale and, with FRNN_MEAN, over the rows that count, which the device finds. Rows
-// whose target is ignore_index do not count: 0 loss, 0 dlogits. A target that is neither that nor
-// in [0, V) makes the loss and its row of dlogits NaN and is counted in bad_targets.
+// times loss_scale and, with FRNN_MEAN, divided by the number of rows that count. Rows whose target
+// is ignore_index do not count: 0 loss, 0 dlogits. A target that is neither that nor in [0, V)
+// makes the loss and its row of dlogits NaN and is counted in bad_targets.
 typedef struct frnn_softmax_xent {
   int64_t struct_bytes;
   int64_t dtype;  // F32, BF16, F16; cpu: F32. Sums are fp32, and double across rows
@@ -184,8 +184,8 @@ FRNN_API int frnn_softmax_xent_forward_backward(int64_t device, const frnn_softm
 // Mean squared error of a row over its F features, times the row's weight:
 //   loss = sum over n of w_n / F * sum over f of (y - target)^2
 //   dy = scale * 2 w_n / F * (y - target)
-// times loss_scale and, with FRNN_MEAN, over the rows that count: those whose weight is not 0. Rows
-// of weight 0 have 0 loss and 0 dy, whatever they hold.
+// times loss_scale and, with FRNN_MEAN, divided by the number of rows that count: those whose
+// weight is not 0. Rows of weight 0 have 0 loss and 0 dy, whatever they hold.
 typedef struct frnn_mse {
   int64_t struct_bytes;
   int64_t dtype;  // F32, BF16, F16; cpu: F32. Squares and sums are double
@@ -214,7 +214,7 @@ FRNN_API int frnn_mse_forward_backward(int64_t device, const frnn_mse* mse);
 //    their weight (Holtzman et al. 2020);
 // 4. of what is left, the class is drawn in whose part of the weights' sum, in the order of the
 //    classes, u of that sum lies. u is the first 53 bits of words 0 and 1 of Philox4x32-10 with key
-//    {seed low, seed high} and counter {n, offset low, offset high, 0xffffffff}, which no mask has.
+//    {seed low, seed high} and counter {n, offset low, offset high, 0xffffffff}, as no mask has.
 // A logit of NaN is never drawn, a row of nothing else gives -1; infinite ones share the weight.
 typedef struct frnn_sample {
   int64_t struct_bytes;
