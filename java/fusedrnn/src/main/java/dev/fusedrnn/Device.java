@@ -2,11 +2,14 @@ package dev.fusedrnn;
 
 import dev.fusedrnn.internal.Engine;
 import dev.fusedrnn.internal.Engines;
+import dev.fusedrnn.internal.HostMemory;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
+import java.util.Set;
 
 /**
  * An opened device of one backend: memory, streams and events come from it.
@@ -21,6 +24,7 @@ public final class Device implements AutoCloseable {
   private final Engine engine;
   private final Stream defaultStream;
   private final Staging staging = new Staging();
+  private final Set<HostMemory> pageLocked = new HashSet<>();
   private final LeakWatch.Ticket leak;
   private volatile boolean closed;
 
@@ -176,7 +180,8 @@ public final class Device implements AutoCloseable {
   /**
    * Reads a counter since the device was opened.
    *
-   * @param key {@code allocations}, {@code synchronizations}, {@code launches} or {@code gemms}
+   * @param key {@code allocations}, {@code synchronizations}, {@code launches}, {@code gemms} or
+   *     {@code graph_launches}
    * @return the count
    * @throws FusedRnnException for an unknown key
    */
@@ -261,6 +266,25 @@ public final class Device implements AutoCloseable {
   }
 
   /**
+   * Whether work can be captured into a {@link Graph} here.
+   *
+   * @return false on the reference backend alone
+   */
+  public boolean servesGraphs() {
+    return engine().servesGraphs();
+  }
+
+  /**
+   * Makes page-locked memory of the host, zeroed.
+   *
+   * @param bytes at least 1
+   * @return the memory; to be closed
+   */
+  public HostBuffer newHostBuffer(int bytes) {
+    return new HostBuffer(this, bytes);
+  }
+
+  /**
    * The device's default stream.
    *
    * @return stream 0; closing it does nothing
@@ -314,6 +338,20 @@ public final class Device implements AutoCloseable {
   /** The engine even of a closed device, to ask for the last error. */
   Engine engineOrClosed() {
     return engine;
+  }
+
+  /** Keeps memory from the collector while the device may write to it. */
+  void keep(HostMemory memory) {
+    synchronized (pageLocked) {
+      pageLocked.add(memory);
+    }
+  }
+
+  /** Ends that. */
+  void release(HostMemory memory) {
+    synchronized (pageLocked) {
+      pageLocked.remove(memory);
+    }
   }
 
   /** Host memory for copies. */

@@ -1,5 +1,6 @@
 package dev.fusedrnn;
 
+import dev.fusedrnn.internal.HostMemory;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.Objects;
@@ -340,12 +341,57 @@ public final class DeviceBuffer implements AutoCloseable {
   }
 
   /**
+   * Copies all elements from page-locked memory; enqueued.
+   *
+   * @param source in native order, of this buffer's type
+   * @param offset first byte in it
+   * @param stream where to enqueue
+   * @throws IndexOutOfBoundsException where {@link #bytes()} do not fit behind the offset
+   */
+  public void copyFrom(HostBuffer source, long offset, Stream stream) {
+    HostMemory memory = source.memoryFor(device, offset, bytes());
+    long on = stream.handleFor(device);
+    checkCopy(device.engine().copyFromHost(address(), memory, offset, bytes(), on));
+  }
+
+  /**
+   * Copies all elements to page-locked memory; enqueued.
+   *
+   * @param destination gets this buffer's type in native order
+   * @param offset first byte in it
+   * @param stream where to enqueue
+   * @throws IndexOutOfBoundsException where {@link #bytes()} do not fit behind the offset
+   */
+  public void copyTo(HostBuffer destination, long offset, Stream stream) {
+    HostMemory memory = destination.memoryFor(device, offset, bytes());
+    long on = stream.handleFor(device);
+    checkCopy(device.engine().copyToHost(memory, offset, address(), bytes(), on));
+  }
+
+  private void checkCopy(int status) {
+    if (status != 0) {
+      throw Failures.of(status, device, "DeviceBuffer copy of " + this);
+    }
+  }
+
+  /**
    * Sets all elements to zero; enqueued.
    *
    * @param stream where to enqueue
    */
   public void zero(Stream stream) {
     int status = device.engine().fill(address(), 0, bytes(), stream.handleFor(device));
+    if (status != 0) {
+      throw Failures.of(status, device, "DeviceBuffer.zero of " + this);
+    }
+  }
+
+  /** Sets a range of elements to zero, without making a view of it; enqueued. */
+  void zero(long offset, long count, Stream stream) {
+    Objects.checkFromIndexSize(offset, count, length);
+    long unit = dtype.bytes();
+    long on = stream.handleFor(device);
+    int status = device.engine().fill(address() + offset * unit, 0, count * unit, on);
     if (status != 0) {
       throw Failures.of(status, device, "DeviceBuffer.zero of " + this);
     }

@@ -5,6 +5,7 @@ public final class Event implements AutoCloseable {
   private final Device device;
   private final long handle;
   private final LeakWatch.Ticket leak;
+  private final long[] done = new long[1]; // so that asking allocates nothing
   private boolean closed;
 
   Event(Device device, long handle) {
@@ -46,7 +47,6 @@ public final class Event implements AutoCloseable {
    * @return true when it is
    */
   public boolean isDone() {
-    long[] done = new long[1];
     device.check(device.engine().eventDone(handleFor(device), done), "Event.isDone");
     return done[0] != 0;
   }

@@ -322,6 +322,26 @@ public final class RnnCall {
   }
 
   /**
+   * Adds a number that lies on the device to the offset of the masks, read when they are drawn; so
+   * a captured call draws new masks at each launch. Forward and backward need the same.
+   *
+   * @param word 8 bytes of any type: a 64-bit integer in native order; or null, the default
+   * @return this
+   */
+  public RnnCall maskOffset(@Nullable DeviceBuffer word) {
+    if (word != null && word.bytes() != 8) {
+      throw new IllegalArgumentException("maskOffset: expected 8 bytes, got " + word.bytes());
+    }
+    arguments.bind(
+        Fields.Net.OFFSET_ADDRESS,
+        "maskOffset",
+        word,
+        word == null ? DType.I32 : word.dtype(),
+        word == null ? 0 : word.length());
+    return this;
+  }
+
+  /**
    * Uses a cuBLAS handle of the caller's (cuda and emulated only). It stays the caller's and must
    * outlive the call; stream, pointer mode and math mode are as before when a call returns, and no
    * other thread may use it during one.

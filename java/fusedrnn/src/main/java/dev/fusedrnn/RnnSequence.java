@@ -168,6 +168,18 @@ public final class RnnSequence implements AutoCloseable {
   }
 
   /**
+   * Sets the initial state of all rows to zero; enqueued.
+   *
+   * @param stream where to enqueue
+   */
+  public void resetStates(Stream stream) {
+    h0.zero(stream);
+    if (c0 != null) {
+      c0.zero(stream);
+    }
+  }
+
+  /**
    * Sets the initial state of one row to zero in all layers and directions; enqueued.
    *
    * @param row from 0 to B - 1
@@ -184,7 +196,7 @@ public final class RnnSequence implements AutoCloseable {
     Objects.checkIndex(row, call.batch());
     long features = state.length() / (rnn.entries() * call.batch());
     for (int entry = 0; entry < rnn.entries(); entry++) {
-      state.slice((entry * call.batch() + row) * features, features).zero(stream);
+      state.zero((entry * call.batch() + row) * features, features, stream);
     }
   }
 

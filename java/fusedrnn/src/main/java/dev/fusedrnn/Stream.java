@@ -77,6 +77,36 @@ public final class Stream implements AutoCloseable {
     device.check(device.engine().streamWait(handle(), event.handleFor(device)), "Stream.waitFor");
   }
 
+  /**
+   * Records what {@code work} enqueues on this stream, instead of running it, and makes a graph of
+   * it. Another stream takes part from when it waits for an event that was recorded on this one,
+   * and this stream must wait for an event behind its last work before {@code work} returns.
+   * Refused in {@code work}, with a message and without harm to the rest: what allocates, frees or
+   * waits, and copies between the stream and arrays.
+   *
+   * @param work enqueues; where it throws, what was recorded is dropped, the stream is as it was
+   *     before, and the exception goes on to the caller
+   * @return the graph; to be closed
+   * @throws FusedRnnException where the backend records nothing ({@link Device#servesGraphs()}), on
+   *     the default stream, or where another stream took part and was not waited for
+   */
+  public Graph capture(Runnable work) {
+    long stream = handle();
+    device.check(device.engine().captureBegin(stream), "Stream.capture");
+    try {
+      work.run();
+    } catch (Throwable failure) {
+      if (device.engine().captureEnd(stream, null) != 0) {
+        failure.addSuppressed(
+            new IllegalStateException("Stream.capture: " + device.engine().lastError()));
+      }
+      throw failure;
+    }
+    long[] graph = new long[1];
+    device.check(device.engine().captureEnd(stream, graph), "Stream.capture");
+    return new Graph(device, graph[0]);
+  }
+
   /** Destroys the stream; idempotent; does nothing to the default or a wrapped stream. */
   @Override
   public void close() {

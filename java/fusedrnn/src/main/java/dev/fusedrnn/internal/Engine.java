@@ -1,6 +1,7 @@
 package dev.fusedrnn.internal;
 
 import java.nio.ByteBuffer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One opened device. Calls answer an {@code frnn_status}; {@link #lastError()} has the sentence for
@@ -75,6 +76,33 @@ public interface Engine {
 
   /** Microseconds between two events. */
   int eventElapsed(long start, long end, double[] micros);
+
+  /** Copies from page-locked memory, enqueued. */
+  int copyFromHost(long destination, HostMemory source, long offset, long bytes, long stream);
+
+  /** Copies to page-locked memory, enqueued. */
+  int copyToHost(HostMemory destination, long offset, long source, long bytes, long stream);
+
+  /** Page-locks memory. */
+  int hostRegister(HostMemory memory);
+
+  /** Ends that, after waiting for the device. */
+  int hostUnregister(HostMemory memory);
+
+  /** Whether calls can be captured. */
+  boolean servesGraphs();
+
+  /** Begins to record what a stream is given. */
+  int captureBegin(long stream);
+
+  /** Ends it; null drops what was recorded. */
+  int captureEnd(long stream, long @Nullable [] graph);
+
+  /** Enqueues what was recorded. */
+  int graphLaunch(long graph, long stream);
+
+  /** Ends a graph. */
+  int graphDestroy(long graph);
 
   /** Memory needs of a call of a network. */
   int netBytes(NetArguments net, Struct<Fields.RnnSizes> sizes);

@@ -1,6 +1,7 @@
 package dev.fusedrnn.internal;
 
 import java.nio.ByteBuffer;
+import org.jspecify.annotations.Nullable;
 
 /** The C door: the cpu, cuda and emulated backends. */
 final class NativeEngine implements Engine {
@@ -139,6 +140,54 @@ final class NativeEngine implements Engine {
   @Override
   public int eventElapsed(long start, long end, double[] micros) {
     return Natives.frnn_event_elapsed_us(device, start, end, micros);
+  }
+
+  @Override
+  public int copyFromHost(
+      long destination, HostMemory source, long offset, long bytes, long stream) {
+    long host = source.address() + offset;
+    return Natives.frnn_copy(device, destination, host, bytes, HOST_TO_DEVICE, stream);
+  }
+
+  @Override
+  public int copyToHost(HostMemory destination, long offset, long source, long bytes, long stream) {
+    long host = destination.address() + offset;
+    return Natives.frnn_copy(device, host, source, bytes, DEVICE_TO_HOST, stream);
+  }
+
+  @Override
+  public int hostRegister(HostMemory memory) {
+    return Natives.frnn_host_register(device, memory.address(), memory.bytes().capacity());
+  }
+
+  @Override
+  public int hostUnregister(HostMemory memory) {
+    return Natives.frnn_host_unregister(device, memory.address());
+  }
+
+  @Override
+  public boolean servesGraphs() {
+    return true;
+  }
+
+  @Override
+  public int captureBegin(long stream) {
+    return Natives.frnn_capture_begin(device, stream);
+  }
+
+  @Override
+  public int captureEnd(long stream, long @Nullable [] graph) {
+    return Natives.frnn_capture_end(device, stream, graph);
+  }
+
+  @Override
+  public int graphLaunch(long graph, long stream) {
+    return Natives.frnn_graph_launch(device, graph, stream);
+  }
+
+  @Override
+  public int graphDestroy(long graph) {
+    return Natives.frnn_graph_destroy(device, graph);
   }
 
   @Override

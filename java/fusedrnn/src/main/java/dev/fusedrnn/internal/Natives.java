@@ -5,6 +5,7 @@ import org.bytedeco.javacpp.annotation.Cast;
 import org.bytedeco.javacpp.annotation.Name;
 import org.bytedeco.javacpp.annotation.NoException;
 import org.bytedeco.javacpp.annotation.Platform;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The C door {@code fusedrnn.h}, function by function; the only class that names the generated
@@ -77,6 +78,19 @@ final class Natives {
   static native int frnn_event_done(long device, long event, @Cast("int64_t*") long[] done);
 
   static native int frnn_event_elapsed_us(long device, long start, long end, double[] micros);
+
+  static native int frnn_host_register(long device, long address, long bytes);
+
+  static native int frnn_host_unregister(long device, long address);
+
+  static native int frnn_capture_begin(long device, long stream);
+
+  static native int frnn_capture_end(
+      long device, long stream, @Cast("int64_t*") long @Nullable [] graph);
+
+  static native int frnn_graph_launch(long device, long graph, long stream);
+
+  static native int frnn_graph_destroy(long device, long graph);
 
   static native int frnn_net_bytes(
       String backend, @Cast("const frnn_net*") long net, @Cast("frnn_rnn_sizes*") long sizes);

@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Plain Java in double precision: the oracle. Needs no native library. Every call is done when it
@@ -77,11 +78,12 @@ final class ReferenceEngine implements Engine {
       case "allocations" -> value[0] = allocations.get();
       case "synchronizations" -> value[0] = synchronizations.get();
       case "launches" -> value[0] = launches.get();
-      case "gemms" -> value[0] = 0;
+      case "gemms", "graph_launches" -> value[0] = 0;
       default -> {
         return refuse(
             Status.INVALID_ARGUMENT,
-            "counter: expected allocations, synchronizations, launches or gemms, got '"
+            "counter: expected allocations, synchronizations, launches, gemms or graph_launches,"
+                + " got '"
                 + key
                 + "'");
       }
@@ -196,6 +198,59 @@ final class ReferenceEngine implements Engine {
     }
     micros[0] = (to - from) / 1e3;
     return 0;
+  }
+
+  @Override
+  public int copyFromHost(
+      long destination, HostMemory source, long offset, long bytes, long stream) {
+    return run(() -> memory.at(destination, bytes).put(part(source, offset, bytes)));
+  }
+
+  @Override
+  public int copyToHost(HostMemory destination, long offset, long source, long bytes, long stream) {
+    return run(() -> part(destination, offset, bytes).put(memory.at(source, bytes)));
+  }
+
+  private static ByteBuffer part(HostMemory host, long offset, long bytes) {
+    return host.bytes().slice((int) offset, (int) bytes);
+  }
+
+  @Override
+  public int hostRegister(HostMemory host) {
+    return 0;
+  }
+
+  @Override
+  public int hostUnregister(HostMemory host) {
+    return 0;
+  }
+
+  @Override
+  public boolean servesGraphs() {
+    return false;
+  }
+
+  @Override
+  public int captureBegin(long stream) {
+    return refuse(
+        Status.UNSUPPORTED,
+        "the reference backend does each call at once and records none: run the calls themselves,"
+            + " or use cpu, emulated or cuda");
+  }
+
+  @Override
+  public int captureEnd(long stream, long @Nullable [] graph) {
+    return captureBegin(stream);
+  }
+
+  @Override
+  public int graphLaunch(long graph, long stream) {
+    return captureBegin(stream);
+  }
+
+  @Override
+  public int graphDestroy(long graph) {
+    return captureBegin(graph);
   }
 
   @Override

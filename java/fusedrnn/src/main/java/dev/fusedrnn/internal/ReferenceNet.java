@@ -45,10 +45,14 @@ final class ReferenceNet {
             net.getDouble(Fields.Net.ZONEOUT_H),
             net.getDouble(Fields.Net.ZONEOUT_C),
             net.get(Fields.Net.SEED),
-            net.get(Fields.Net.OFFSET),
+            net.get(Fields.Net.OFFSET) + word(memory, net.get(Fields.Net.OFFSET_ADDRESS)),
             net.get(Fields.Net.NORM),
             net.getDouble(Fields.Net.NORM_EPSILON),
             net.getDouble(Fields.Net.NORM_MOMENTUM));
+  }
+
+  private static long word(ReferenceMemory memory, long address) {
+    return address == 0 ? 0 : memory.at(address, 8).getLong(0);
   }
 
   private int size(Fields.Net field) {
