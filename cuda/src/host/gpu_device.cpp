@@ -53,7 +53,15 @@ std::string GpuDevice::describe() {
 }
 
 Status GpuDevice::set(const std::string& key, int64_t value) {
-  return context_->set(key, value);
+  if (key != "cluster") return context_->set(key, value);
+  if (value != 0 && value != 2 && value != 4 && value != 8 && value != 16) {
+    return Status::fail(FRNN_INVALID_ARGUMENT,
+                        format("cluster: expected 2, 4, 8 or 16 blocks, or 0 for the planner's "
+                               "choice, got %lld",
+                               static_cast<Wide>(value)));
+  }
+  cluster_ = static_cast<int>(value);
+  return Status::success();
 }
 Status GpuDevice::counter(const std::string& key, int64_t* value) {
   return context_->counter(key, value);
@@ -134,7 +142,7 @@ Status GpuDevice::rnn_forward(const frnn_rnn& rnn) {
   return gpu_rnn_forward(*context_, blas_, rnn);
 }
 Status GpuDevice::rnn_backward(const frnn_rnn& rnn, int64_t before_dx) {
-  return gpu_rnn_backward({*context_, rnn.stream, before_dx}, blas_, rnn);
+  return gpu_rnn_backward({*context_, rnn.stream, before_dx}, blas_, rnn, cluster_);
 }
 
 }  // namespace frnn

@@ -3,6 +3,7 @@
 #ifndef FUSEDRNN_SRC_HOST_GPU_DEVICE_H_
 #define FUSEDRNN_SRC_HOST_GPU_DEVICE_H_
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -66,6 +67,7 @@ class GpuDevice final : public Device {
 
   std::unique_ptr<machine::Context> context_;
   GpuBlas blas_;  // after the context: its handle goes first
+  std::atomic<int> cluster_{0};
 };
 
 }  // namespace frnn

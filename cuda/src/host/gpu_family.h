@@ -7,11 +7,13 @@
 
 #include "host/gpu_blas.h"
 #include "kernels/norm.h"
+#include "kernels/resident_backward_shape.h"
 
 namespace frnn {
 
 Status gpu_family_forward(const Queue& queue, BlasSession& blas, const frnn_rnn& rnn);
-Status gpu_family_backward(const Queue& queue, BlasSession& blas, const frnn_rnn& rnn);
+Status gpu_family_backward(const Queue& queue, BlasSession& blas, const frnn_rnn& rnn,
+                           const ResidentBackwardShape* resident);
 
 // The settings that every kernel of a call shares; step 0.
 RowsOf rows_of(const frnn_rnn& rnn);

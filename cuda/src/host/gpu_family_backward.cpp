@@ -1,5 +1,6 @@
 #include "host/gpu_family.h"
 #include "host/gpu_layout.h"
+#include "host/gpu_resident_backward.h"
 #include "host/gpu_rnn.h"
 #include "host/plan.h"
 #include "kernels/column_sums.h"
@@ -11,8 +12,10 @@ template <typename Elem>
 class FamilyBackward {
  public:
   // `rnn` has FRNN_TRAINING set.
-  FamilyBackward(const frnn_rnn& rnn, const Queue& queue, BlasSession& blas)
+  FamilyBackward(const frnn_rnn& rnn, const Queue& queue, BlasSession& blas,
+                 const ResidentBackwardShape* resident)
       : rnn_(rnn),
+        resident_(resident),
         queue_(queue),
         blas_(blas),
         W_(width_of(rnn.H, rnn.P)),
@@ -32,13 +35,7 @@ class FamilyBackward {
   Status run() {
     FRNN_TRY(blas_.begin({rnn_.stream, rnn_.blas, rnn_.workspace + work_.blas, work_.blas_bytes,
                           (rnn_.flags & FRNN_ALLOW_TF32) != 0}));
-    for (seq_.step = seq_.T - 1; seq_.step >= 0; --seq_.step)
-      FRNN_TRY(step());
-    seq_.step = 0;
-    if (rnn_.dh0 != 0) {
-      FRNN_TRY(sequence_end_backward<Elem>(
-          queue_, {seq_, at(work_.dh), at(work_.dhin), elements_at<Elem>(rnn_.dh0)}));
-    }
+    FRNN_TRY(resident_ != nullptr ? resident_loop() : step_loop());
     FRNN_TRY(norm_gradients());
     FRNN_TRY(input_weight_gradient());
     FRNN_TRY(recurrent_weight_gradient());
@@ -87,6 +84,30 @@ class FamilyBackward {
   Status back_to_state(int64_t gates) {
     if (seq_.step == 0 && rnn_.dh0 == 0) return Status::success();
     return back_product(0, gates, W_, at(work_.dhin));
+  }
+
+  Status step_loop() {
+    for (seq_.step = seq_.T - 1; seq_.step >= 0; --seq_.step)
+      FRNN_TRY(step());
+    seq_.step = 0;
+    if (rnn_.dh0 == 0) return Status::success();
+    return sequence_end_backward<Elem>(
+        queue_, {seq_, at(work_.dh), at(work_.dhin), elements_at<Elem>(rnn_.dh0)});
+  }
+
+  Status resident_loop() {
+    ResidentBackward<Elem> args = resident_backward_args<Elem>(rnn_, *resident_);
+    args.gates = gates_;
+    args.c_prev = floats_at(rnn_.reserve, reserve_.c_prev);
+    args.ah_n = floats_at(rnn_.reserve, reserve_.ah_n);
+    args.da = da_, args.dah = dah_;
+    args.dp = (rnn_.variant & FRNN_PEEPHOLE) != 0 ? at(work_.dp) : nullptr;
+    FRNN_TRY(gpu_resident_backward(queue_, rnn_, args));
+    const bool reset_before = rnn_.cell == FRNN_GRU_RESET_BEFORE;
+    return previous_states<Elem>(
+        queue_, {args.T, args.B, args.H, args.reverse, args.batch_first, args.lengths, args.y_ld,
+                 args.y, args.h0, reset_before ? gates_ : nullptr, elem(work_.hin),
+                 reset_before ? elem(work_.rh) : nullptr});
   }
 
   Status step() {
@@ -287,6 +308,7 @@ class FamilyBackward {
   }
 
   const frnn_rnn& rnn_;
+  const ResidentBackwardShape* const resident_;  // null: a kernel and a product per step
   const Queue& queue_;
   BlasSession& blas_;
   const int64_t W_;        // width of h
@@ -306,11 +328,12 @@ class FamilyBackward {
 
 }  // namespace
 
-Status gpu_family_backward(const Queue& queue, BlasSession& blas, const frnn_rnn& rnn) {
+Status gpu_family_backward(const Queue& queue, BlasSession& blas, const frnn_rnn& rnn,
+                           const ResidentBackwardShape* resident) {
   frnn_rnn trained = rnn;
   trained.flags |= FRNN_TRAINING;
   return for_element(rnn.dtype, [&](auto elem) {
-    return FamilyBackward<decltype(elem)>(trained, queue, blas).run();
+    return FamilyBackward<decltype(elem)>(trained, queue, blas, resident).run();
   });
 }
 

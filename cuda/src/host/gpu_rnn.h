@@ -15,7 +15,8 @@ namespace frnn {
 
 // T > 0 and B > 0; arguments as the door leaves them.
 Status gpu_rnn_forward(machine::Context& context, GpuBlas& blas, const frnn_rnn& rnn);
-Status gpu_rnn_backward(const Queue& queue, GpuBlas& blas, const frnn_rnn& rnn);
+// `cluster`: blocks that K2 takes where rnn.kernel asks for it; 0: the fewest that do.
+Status gpu_rnn_backward(const Queue& queue, GpuBlas& blas, const frnn_rnn& rnn, int cluster);
 
 // What cuBLAS and the step kernels index with 32 bits fits them.
 Status gpu_rnn_fits(const frnn_rnn& rnn);

@@ -1,7 +1,9 @@
 #include "host/gpu_family.h"
 #include "host/gpu_layout.h"
+#include "host/gpu_resident_backward.h"
 #include "host/gpu_rnn.h"
 #include "host/plan.h"
+#include "host/resident_backward_geometry.h"
 #include "kernels/column_sums.h"
 #include "kernels/steps.h"
 
@@ -16,8 +18,10 @@ frnn_rnn as_trained(const frnn_rnn& rnn) {
 
 class Backward {
  public:
-  Backward(const frnn_rnn& rnn, const Queue& queue, BlasSession& blas)
+  Backward(const frnn_rnn& rnn, const Queue& queue, BlasSession& blas,
+           const ResidentBackwardShape* resident)
       : rnn_(rnn),
+        resident_(resident),
         queue_(queue),
         blas_(blas),
         B_(static_cast<int>(rnn.B)),
@@ -39,8 +43,12 @@ class Backward {
     if (rnn_.h0 == 0 || rnn_.dhT == 0 || (lstm && (rnn_.c0 == 0 || rnn_.dcT == 0))) {
       FRNN_TRY(queue_.context.fill(rnn_.workspace + work_.zeros, 0, 4 * state_, rnn_.stream));
     }
-    for (int64_t t = rnn_.T - 1; t >= 0; --t)
-      FRNN_TRY(step(t));
+    if (resident_ != nullptr) {
+      FRNN_TRY(resident_loop());
+    } else {
+      for (int64_t t = rnn_.T - 1; t >= 0; --t)
+        FRNN_TRY(step(t));
+    }
     FRNN_TRY(input_weight_gradient());
     FRNN_TRY(recurrent_weight_gradient());
     FRNN_TRY(bias_gradients());
@@ -80,6 +88,17 @@ class Backward {
   }
 
   // ---- The loop ----
+
+  Status resident_loop() {
+    ResidentBackward<float> args = resident_backward_args<float>(rnn_, *resident_);
+    const bool has_gates = rnn_.cell != FRNN_RNN_TANH && rnn_.cell != FRNN_RNN_RELU;
+    args.gates = has_gates ? gates_at(0) : y_;
+    args.c_prev = floats_at(rnn_.reserve, reserve_.c), args.c_before = true;
+    args.c0 = floats_at(rnn_.c0);
+    args.ah_n = floats_at(rnn_.reserve, reserve_.ah_n);
+    args.da = da_, args.dah = dah_;
+    return gpu_resident_backward(queue_, rnn_, args);
+  }
 
   Status step(int64_t t) {
     switch (rnn_.cell) {
@@ -193,6 +212,7 @@ class Backward {
   }
 
   const frnn_rnn& rnn_;
+  const ResidentBackwardShape* const resident_;  // null: a kernel and a product per step
   const Queue& queue_;
   BlasSession& blas_;
   const int B_;
@@ -210,11 +230,17 @@ class Backward {
 
 }  // namespace
 
-Status gpu_rnn_backward(const Queue& queue, GpuBlas& blas, const frnn_rnn& rnn) {
+Status gpu_rnn_backward(const Queue& queue, GpuBlas& blas, const frnn_rnn& rnn, int cluster) {
   FRNN_TRY(gpu_rnn_fits(rnn));
   BlasSession session(blas, queue.context);
-  return is_family(as_trained(rnn)) ? gpu_family_backward(queue, session, rnn)
-                                    : Backward(rnn, queue, session).run();
+  ResidentBackwardShape shape;
+  const ResidentBackwardShape* resident = nullptr;
+  if (rnn.kernel == FRNN_KERNEL_SM || rnn.kernel == FRNN_KERNEL_CLUSTER) {
+    FRNN_TRY(resident_backward_geometry_of(rnn, queue.context.properties(), cluster, &shape));
+    resident = &shape;
+  }
+  return is_family(as_trained(rnn)) ? gpu_family_backward(queue, session, rnn, resident)
+                                    : Backward(rnn, queue, session, resident).run();
 }
 
 }  // namespace frnn

@@ -37,8 +37,12 @@ final class CheckpointOptions {
               + " beginning where there is none yet")
   private boolean resume;
 
-  /** Refuses what makes no sense, and to write over the checkpoint of another run. */
-  void check() {
+  /**
+   * Refuses what makes no sense, and to write over the checkpoint of another run.
+   *
+   * @param save where the model goes, or null
+   */
+  void check(@Nullable Path save) {
     if (every < 1) {
       throw new ParameterException(
           spec.commandLine(), "--checkpoint-every: expected at least 1, got " + every);
@@ -51,6 +55,9 @@ final class CheckpointOptions {
       return;
     }
     OutputFile.requireWritable("--checkpoint", file);
+    if (save != null && save.toAbsolutePath().equals(file.toAbsolutePath())) {
+      throw new UserException("--checkpoint and --save: expected two files, got " + file);
+    }
     if (!resume && Files.exists(file)) {
       throw new UserException(
           "--checkpoint "

@@ -72,7 +72,7 @@ public final class TrainCharLmCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     options.check();
-    checkpoint.check();
+    checkpoint.check(save);
     if (sampleLength < 0 || !(temperature >= 0)) {
       throw new ParameterException(
           spec.commandLine(), "--sample-length and --temperature: expected 0 or more");

@@ -92,10 +92,12 @@ final class TrainRun {
             diverged = !Double.isFinite(loss);
           }
         }
-        boolean last = step == settings.steps() || stop.requested();
-        if (keeper != null && !diverged && (last || keeper.due(step))) {
+        if (keeper != null && !diverged && keeper.due(step)) {
           keeper.save(trainer, history);
         }
+      }
+      if (keeper != null && !diverged && step > resumedAt && !keeper.due(step)) {
+        keeper.save(trainer, history);
       }
       seconds = (System.nanoTime() - start) * 1e-9;
       interrupted = stop.requested();

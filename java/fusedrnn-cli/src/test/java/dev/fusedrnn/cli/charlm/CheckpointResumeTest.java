@@ -184,6 +184,7 @@ class CheckpointResumeTest {
     assertEquals(good.length / 2, Files.size(file));
     train("--resume").refused("--resume: needs the file to go on from: --checkpoint FILE");
     train("--checkpoint-every", 0).refused("--checkpoint-every: expected at least 1, got 0");
+    train("--checkpoint", path("m"), "--save", path("m")).refused("expected two files, got ");
     train("--checkpoint", path("no/c")).refused("--checkpoint " + path("no/c"), "does not exist");
   }
 

@@ -1,0 +1,17 @@
+// GRU with the reset before the recurrent product: backward through a whole sequence, the weights
+// resident (resident_backward_kernel.h).
+
+#include "kernels/resident_backward_kernel.h"
+
+namespace frnn {
+
+template <typename Elem>
+Status resident_gru_before_backward(const Queue& queue, const ResidentBackward<Elem>& args,
+                                    bool tf32) {
+  return resident_backward_of<GruBeforeBackwardUnit>(queue, "resident_gru_before_backward", args,
+                                                     tf32);
+}
+
+FRNN_FOR_ALL_RESIDENT(resident_gru_before_backward);
+
+}  // namespace frnn

@@ -1,0 +1,14 @@
+// LSTM: backward through a whole sequence, the weights resident (resident_backward_kernel.h).
+
+#include "kernels/resident_backward_kernel.h"
+
+namespace frnn {
+
+template <typename Elem>
+Status resident_lstm_backward(const Queue& queue, const ResidentBackward<Elem>& args, bool tf32) {
+  return resident_backward_of<LstmBackwardUnit>(queue, "resident_lstm_backward", args, tf32);
+}
+
+FRNN_FOR_ALL_RESIDENT(resident_lstm_backward);
+
+}  // namespace frnn

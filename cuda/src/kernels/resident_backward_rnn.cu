@@ -1,0 +1,15 @@
+// The plain recurrent cell: backward through a whole sequence, the weights resident
+// (resident_backward_kernel.h).
+
+#include "kernels/resident_backward_kernel.h"
+
+namespace frnn {
+
+template <typename Elem>
+Status resident_rnn_backward(const Queue& queue, const ResidentBackward<Elem>& args, bool tf32) {
+  return resident_backward_of<RnnBackwardUnit>(queue, "resident_rnn_backward", args, tf32);
+}
+
+FRNN_FOR_ALL_RESIDENT(resident_rnn_backward);
+
+}  // namespace frnn
