@@ -38,7 +38,8 @@ public final class CheckSuite {
 
   /**
    * Cases for every day: each cell at odd shapes, with and without each optional tensor; layers,
-   * directions, lengths, variants and masks; and every operation beside the cells.
+   * directions, lengths, variants and masks; every operation beside the cells; and training that is
+   * stopped and resumed.
    *
    * @param seed of all data
    * @return the cases
@@ -60,6 +61,7 @@ public final class CheckSuite {
     }
     cases.addAll(FamilyChecks.quick(seeds));
     cases.addAll(OpChecks.quick(seeds));
+    cases.addAll(ResumeCheck.quick(seeds));
     return cases;
   }
 
