@@ -49,11 +49,11 @@ public final class DataParallel {
           try (Device device = Device.open(backend, gpu ? rank : 0);
               AllReduce reduce =
                   gpu ? new NcclAllReduce(device, identifier, rank, ranks) : ends.get(rank);
-              Replica replica = new Replica(device, T, BATCH / ranks, SEED)) {
+              Replica replica = new Replica(device, T, BATCH / ranks, SEED, reduce)) {
             double[] losses = new double[steps];
             for (int step = 0; step < steps; step++) {
               float[] x = inputs(step, rank, BATCH / ranks);
-              losses[step] = replica.step(x, classes(x), reduce);
+              losses[step] = replica.step(x, classes(x));
             }
             return new Result(losses, replica.parameters().flat().readFloats());
           }
