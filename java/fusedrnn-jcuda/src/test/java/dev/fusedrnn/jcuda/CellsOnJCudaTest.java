@@ -43,8 +43,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 /**
  * Goal: every cell computes on memory, a stream and a cuBLAS handle that JCuda owns what the oracle
  * computes, and JCuda reads it back. Method: the unmodified JCuda jars over the stand-ins of the
- * emulated machine; all tensors lie at odd offsets in one allocation of JCuda's; outputs start as
- * NaN. Only JCuda waits and copies.
+ * emulated machine, or on a GPU where one is asked for; all tensors lie at odd offsets in one
+ * allocation of JCuda's; outputs start as NaN. Only JCuda waits and copies.
  */
 class CellsOnJCudaTest {
   private static final long SEED = 20261121;
@@ -59,7 +59,7 @@ class CellsOnJCudaTest {
   @BeforeEach
   void open() {
     program = new JCudaFixture();
-    jcuda = JCudaDevice.open(Backend.EMULATED);
+    jcuda = JCudaDevice.open(JCudaFixture.BACKEND);
     cuStreamCreate(stream, 0);
   }
 

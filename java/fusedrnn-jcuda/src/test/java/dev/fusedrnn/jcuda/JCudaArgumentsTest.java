@@ -15,7 +15,9 @@ import dev.fusedrnn.Backend;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.DeviceBuffer;
+import dev.fusedrnn.FusedRnnException;
 import dev.fusedrnn.Linear;
+import dev.fusedrnn.Stream;
 import jcuda.Pointer;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdeviceptr;
@@ -27,13 +29,16 @@ import jcuda.runtime.cudaStream_t;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.function.Executable;
 
 /**
  * Goal: what goes in and out is JCuda's own memory and streams, and what cannot go in is refused by
  * a sentence that names the argument and the cure. Method: one wrong thing at a time, over the
- * stand-ins of the emulated machine; the JVM is still there at the end.
+ * stand-ins of the emulated machine; the JVM is still there at the end. Not on a GPU, whose driver
+ * may do anything with what was destroyed.
  */
+@EnabledIfSystemProperty(named = "fusedrnn.jcuda.backend", matches = "emulated")
 class JCudaArgumentsTest {
   private JCudaFixture program;
   private JCudaDevice jcuda;
@@ -215,6 +220,30 @@ class JCudaArgumentsTest {
     JCublas2.cublasSetStream(handle, new cudaStream_t(stream));
     says(refused(() -> jcuda.blas(handle)), "handle's stream: it belongs to another context");
     JCublas2.cublasDestroy(handle);
+    cuCtxDestroy(other);
+  }
+
+  @Test
+  void aHandleOfAnotherContextFailsInItsCall() {
+    CUcontext other = new CUcontext();
+    cuCtxCreate(other, 0, program.device);
+    cublasHandle handle = new cublasHandle();
+    JCublas2.cublasCreate(handle); // on the default stream, which tells no context
+    cuCtxSetCurrent(program.context);
+    CUstream stream = new CUstream();
+    cuStreamCreate(stream, 0);
+    try (Linear linear = Linear.create(jcuda.device(), DType.F32, 1, 2, 1)) {
+      linear.x(jcuda.wrap(DType.F32, program.upload(1, 2), 1, 2));
+      linear.w(jcuda.wrap(DType.F32, program.upload(3, 4), 1, 2));
+      linear.y(jcuda.wrap(DType.F32, program.output(1), 1, 1)).blas(jcuda.blas(handle));
+      Stream on = jcuda.wrap(stream);
+      says(
+          assertThrows(FusedRnnException.class, () -> linear.forward(on)).getMessage(),
+          "Linear.forward",
+          "cublasSetStream: cuBLAS answered");
+    }
+    JCublas2.cublasDestroy(handle);
+    cuStreamDestroy(stream);
     cuCtxDestroy(other);
   }
 

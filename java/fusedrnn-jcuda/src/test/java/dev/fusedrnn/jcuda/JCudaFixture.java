@@ -10,6 +10,7 @@ import static jcuda.driver.JCudaDriver.cuMemFree;
 import static jcuda.driver.JCudaDriver.cuMemcpyDtoH;
 import static jcuda.driver.JCudaDriver.cuMemcpyHtoD;
 
+import dev.fusedrnn.Backend;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -22,6 +23,10 @@ import jcuda.jcublas.JCublas2;
 
 /** What a JCuda program has before it meets this library: a primary context, and memory in it. */
 final class JCudaFixture implements AutoCloseable {
+  /** Where the tests run: emulated, over the stand-ins, unless a GPU is asked for. */
+  static final Backend BACKEND =
+      Backend.fromName(System.getProperty("fusedrnn.jcuda.backend", "emulated"));
+
   final CUdevice device = new CUdevice();
   final CUcontext context = new CUcontext();
   private final List<CUdeviceptr> allocated = new ArrayList<>();

@@ -91,7 +91,7 @@ class PageExampleTest {
                 "-cp",
                 System.getProperty("java.class.path"),
                 file.toString(),
-                "emulated")
+                JCudaFixture.BACKEND.label())
             .redirectErrorStream(true);
     Process process = builder.start();
     String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);

@@ -19,6 +19,7 @@ import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
 import jcuda.driver.JCudaDriver;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
  * install, and what does not need it works. Method: JVMs of their own, whose library path has files
  * under the needed names that are no libraries.
  */
+@EnabledIfSystemProperty(named = "fusedrnn.jcuda.backend", matches = "emulated")
 class WithoutCublasTest {
   private record Ran(int exit, String text) {}
 
