@@ -145,7 +145,8 @@ FRNN_API int frnn_device_close(int64_t device);
 // One JSON object: backend, name, ordinal, memory, properties, BLAS in use. NULL on error. Valid
 // until this thread's next call.
 FRNN_API const char* frnn_device_describe(int64_t device);
-// Keys: cpu "threads" (>= 1); emulated "seed" (order of warps and blocks).
+// Keys: cpu "threads" (>= 1); emulated "seed" (order of warps and blocks); cuda and emulated
+// "cluster" (blocks that K2 has to take: 2, 4, 8 or 16; 0: as the planner chooses).
 FRNN_API int frnn_device_set(int64_t device, const char* key, int64_t value);
 // Counters since the device was opened: "allocations", "synchronizations", "launches", "gemms",
 // "graph_launches". A graph's kernels and products count at each of its launches, not when
@@ -388,6 +389,12 @@ typedef struct frnn_net {
 // Layer k in direction d draws its masks with mask_stream k * 2 + d; dropout on the output of layer
 // k with mask_stream k * 2.
 FRNN_API int frnn_net_bytes(const char* backend, const frnn_net* net, frnn_rnn_sizes* sizes);
+// One JSON object: for each layer and pass the kernel that the planner takes, how the recurrent
+// weights lie in it, the predicted times and why every other kernel was passed over. `device` is an
+// open handle of a gpu, or 0 for one of a catalogue (h200, a100, l4, rtx4090, tiny) that `model`
+// names. Reads sizes and settings and whether `lengths` is 0. NULL on error. Valid until this
+// thread's next call.
+FRNN_API const char* frnn_explain(int64_t device, const char* model, const frnn_net* net);
 FRNN_API int frnn_net_forward(int64_t device, const frnn_net* net);
 FRNN_API int frnn_net_backward(int64_t device, const frnn_net* net);
 

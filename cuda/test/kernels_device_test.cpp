@@ -13,6 +13,7 @@ using namespace testing;
 
 frnn_linear linear_call(Tensor<float>& memory, Tensor<char>& workspace) {
   frnn_linear linear{};
+  linear.dtype = FRNN_F32;
   linear.N = 2, linear.I = 3, linear.O = 4;
   linear.x = linear.w = memory.address();
   linear.y = memory.address() + 4 * 64;
@@ -68,6 +69,7 @@ void check_counters() {
   Tensor<float> memory(*device, std::vector<float>(4096, 0.1f));
   frnn_rnn rnn{};
   rnn.cell = FRNN_LSTM, rnn.dtype = FRNN_F32, rnn.T = T, rnn.B = B, rnn.I = I, rnn.H = H;
+  rnn.kernel = FRNN_KERNEL_STEP;
   rnn.w_ih = rnn.w_hh = rnn.x = memory.address();
   rnn.y = memory.address() + 4 * 1024;
   Tensor<char> workspace(*device, gpu_rnn_sizes(rnn).forward_workspace_bytes);

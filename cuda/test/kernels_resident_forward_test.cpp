@@ -128,7 +128,11 @@ class Call {
   Status forward(const frnn_rnn& rnn) {
     const Queue queue = {*device_, 0};
     BlasSession session(blas_, *device_);
-    if (c_.cluster == 0) return gpu_rnn_forward(*device_, blas_, rnn);
+    if (c_.cluster == 0) {
+      frnn_rnn step = rnn;
+      step.kernel = FRNN_KERNEL_STEP;
+      return gpu_rnn_forward(queue, blas_, step, 0);
+    }
     ResidentGeometry geometry;
     const std::string reason = resident_geometry(rnn, device_->properties(), c_.cluster, &geometry);
     if (!reason.empty()) return Status::fail(FRNN_UNSUPPORTED, reason);

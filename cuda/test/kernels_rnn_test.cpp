@@ -69,6 +69,7 @@ class Run {
     rnn.cell = case_.cell;
     rnn.dtype = FRNN_F32;
     rnn.flags = flags;
+    rnn.kernel = FRNN_KERNEL_STEP;
     rnn.T = case_.T, rnn.B = case_.B, rnn.I = case_.I, rnn.H = case_.H;
     rnn.w_ih = at("w_ih"), rnn.w_hh = at("w_hh"), rnn.b_ih = at("b_ih"), rnn.b_hh = at("b_hh");
     rnn.x = at("x"), rnn.h0 = at("h0"), rnn.c0 = at("c0");

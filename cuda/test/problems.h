@@ -33,8 +33,8 @@ struct Problem {
   frnn_rnn rnn{};
   std::vector<int32_t> lengths;
   std::map<std::string, Floats> in;
-  int64_t forward_kernel = FRNN_KERNEL_AUTO;  // rnn.kernel of either call
-  int64_t backward_kernel = FRNN_KERNEL_AUTO;
+  int64_t forward_kernel = FRNN_KERNEL_STEP;  // rnn.kernel of either call
+  int64_t backward_kernel = FRNN_KERNEL_STEP;
 
   int64_t W() const { return width_of(rnn.H, rnn.P); }
   int64_t length(int64_t b) const {

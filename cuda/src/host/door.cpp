@@ -2,7 +2,9 @@
 
 #include "host/door.h"
 
+#include "host/device_catalogue.h"
 #include "host/empty.h"
+#include "host/explain.h"
 #include "host/json_text.h"
 #include "host/net.h"
 
@@ -249,7 +251,7 @@ int frnn_rnn_bytes(const char* backend, const frnn_rnn* rnn, frnn_rnn_sizes* siz
 template <Pass pass>
 static Status check_rnn(const frnn_rnn& rnn, const Device& device, const std::string& backend) {
   FRNN_TRY(frnn::validate(rnn, pass, backend));
-  return frnn::check_served(device, rnn, backend);
+  return frnn::check_served(device, rnn, pass, backend);
 }
 
 int frnn_rnn_forward(int64_t device, const frnn_rnn* rnn) {
@@ -276,6 +278,25 @@ int frnn_net_bytes(const char* backend, const frnn_net* net, frnn_rnn_sizes* siz
     FRNN_TRY(frnn::load("frnn_net", net, &args));
     return frnn::net_sizes(args, backend, sizes);
   });
+}
+
+const char* frnn_explain(int64_t device, const char* model, const frnn_net* net) {
+  const int code = frnn::guarded("frnn_explain", [&]() -> Status {
+    frnn_net args;
+    FRNN_TRY(frnn::load("frnn_net", net, &args));
+    frnn::machine::Properties properties;
+    int cluster = 0;
+    if (device == 0) {
+      FRNN_TRY(frnn::need("model", model));
+      FRNN_TRY(frnn::catalogue_device(model, &properties));
+    } else {
+      std::shared_ptr<frnn::OpenDevice> open;
+      FRNN_TRY(frnn::find_device(device, &open));
+      FRNN_TRY(frnn::planned_device(*open->device, open->backend, &properties, &cluster));
+    }
+    return frnn::explain_net(args, properties, cluster, &frnn::description);
+  });
+  return code == FRNN_OK ? frnn::description.c_str() : nullptr;
 }
 
 int frnn_net_forward(int64_t device, const frnn_net* net) {

@@ -139,7 +139,7 @@ Status GpuDevice::host_unregister(int64_t address) {
 }
 
 Status GpuDevice::rnn_forward(const frnn_rnn& rnn) {
-  return gpu_rnn_forward(*context_, blas_, rnn);
+  return gpu_rnn_forward({*context_, rnn.stream}, blas_, rnn, cluster_);
 }
 Status GpuDevice::rnn_backward(const frnn_rnn& rnn, int64_t before_dx) {
   return gpu_rnn_backward({*context_, rnn.stream, before_dx}, blas_, rnn, cluster_);

@@ -51,6 +51,7 @@ class GpuDevice final : public Device {
   using Device::rnn_backward;
   Status rnn_backward(const frnn_rnn& rnn, int64_t before_dx) override;
   bool serves_16_bit() const override { return true; }
+  Planned planned() const override { return {&context_->properties(), cluster_}; }
   Status mask_add(const MaskAdd& what) override;
   Status clip_by_global_norm(const frnn_clip& clip) override;
   Status optimizer_step(const frnn_optimizer& optimizer) override;

@@ -14,8 +14,8 @@
 namespace frnn {
 
 // T > 0 and B > 0; arguments as the door leaves them.
-Status gpu_rnn_forward(machine::Context& context, GpuBlas& blas, const frnn_rnn& rnn);
-// `cluster`: blocks that K2 takes where rnn.kernel asks for it; 0: the fewest that do.
+// `cluster` is how many blocks K2 has to take, 0 where the planner chooses.
+Status gpu_rnn_forward(const Queue& queue, GpuBlas& blas, const frnn_rnn& rnn, int cluster);
 Status gpu_rnn_backward(const Queue& queue, GpuBlas& blas, const frnn_rnn& rnn, int cluster);
 
 // What cuBLAS and the step kernels index with 32 bits fits them.

@@ -3,6 +3,7 @@
 #include "host/gpu_resident_backward.h"
 #include "host/gpu_rnn.h"
 #include "host/plan.h"
+#include "host/planner.h"
 #include "host/resident_backward_geometry.h"
 #include "kernels/column_sums.h"
 #include "kernels/steps.h"
@@ -232,11 +233,14 @@ class Backward {
 
 Status gpu_rnn_backward(const Queue& queue, GpuBlas& blas, const frnn_rnn& rnn, int cluster) {
   FRNN_TRY(gpu_rnn_fits(rnn));
+  const machine::Properties& device = queue.context.properties();
+  RnnPlan plan;
+  FRNN_TRY(plan_rnn(rnn, Pass::kBackward, device, cluster, &plan));
   BlasSession session(blas, queue.context);
   ResidentBackwardShape shape;
   const ResidentBackwardShape* resident = nullptr;
-  if (rnn.kernel == FRNN_KERNEL_SM || rnn.kernel == FRNN_KERNEL_CLUSTER) {
-    FRNN_TRY(resident_backward_geometry_of(rnn, queue.context.properties(), cluster, &shape));
+  if (plan.chosen.kernel != FRNN_KERNEL_STEP) {
+    FRNN_TRY(resident_backward_geometry(rnn, device, plan.chosen.cluster, &shape));
     resident = &shape;
   }
   return is_family(as_trained(rnn)) ? gpu_family_backward(queue, session, rnn, resident)

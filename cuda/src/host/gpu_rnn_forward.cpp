@@ -5,6 +5,7 @@
 #include "host/gpu_resident.h"
 #include "host/gpu_rnn.h"
 #include "host/plan.h"
+#include "host/planner.h"
 #include "kernels/steps.h"
 
 namespace frnn {
@@ -164,15 +165,16 @@ Status gpu_rnn_fits(const frnn_rnn& rnn) {
                              static_cast<long long>(rnn.I), static_cast<long long>(rnn.H)));
 }
 
-Status gpu_rnn_forward(machine::Context& context, GpuBlas& blas, const frnn_rnn& rnn) {
+Status gpu_rnn_forward(const Queue& queue, GpuBlas& blas, const frnn_rnn& rnn, int cluster) {
   FRNN_TRY(gpu_rnn_fits(rnn));
-  BlasSession session(blas, context);
-  const Queue queue = {context, rnn.stream};
-  if (rnn.kernel == FRNN_KERNEL_SM || rnn.kernel == FRNN_KERNEL_CLUSTER) {
-    ResidentGeometry geometry;
-    const std::string reason =
-        resident_geometry_of(rnn, context.properties(), rnn.kernel, &geometry);
-    if (!reason.empty()) return Status::fail(FRNN_UNSUPPORTED, "rnn.kernel: " + reason);
+  const machine::Properties& device = queue.context.properties();
+  RnnPlan plan;
+  FRNN_TRY(plan_rnn(rnn, Pass::kForward, device, cluster, &plan));
+  BlasSession session(blas, queue.context);
+  if (plan.chosen.kernel != FRNN_KERNEL_STEP) {
+    ResidentGeometry geometry{};
+    const std::string refusal = resident_geometry(rnn, device, plan.chosen.cluster, &geometry);
+    if (!refusal.empty()) return Status::fail(FRNN_INTERNAL, "plan: " + refusal);
     return gpu_resident_forward(queue, session, rnn, geometry);
   }
   return is_family(rnn) ? gpu_family_forward(queue, session, rnn)

@@ -28,6 +28,7 @@ class Net {
       : net_(net), backend_(backend), backward_(backward) {}
 
   Status check_shape() const;
+  frnn_rnn sized(int64_t k) const;
   Status check_layers(const Device& device) const;
   void lay_out();
   Status open_lanes(OpenDevice& open);
@@ -48,7 +49,6 @@ class Net {
 
   void lay_out_activations(Carver* slices);
   frnn_rnn layer(int64_t k, int64_t d) const;
-  frnn_rnn sized(int64_t k) const;
   void bind_parameters(int64_t k, int64_t d, frnn_rnn* rnn) const;
   MaskAdd mask_add(int64_t k, int64_t a, int64_t b, int64_t out, bool mask) const;
   Status run_mask_add(Device& device, const MaskAdd& what) const;
@@ -318,8 +318,9 @@ Status Net::check_layers(const Device& device) const {
       frnn_rnn rnn = layer(k, d);
       rnn.dy = k + 1 == net_.L ? net_.dy : 0;
       rnn.dx = k == 0 ? net_.dx : 0;
-      Status checked = validate(rnn, backward_ ? Pass::kBackward : Pass::kForward, backend_);
-      if (checked.ok()) checked = check_served(device, rnn, backend_);
+      const Pass pass = backward_ ? Pass::kBackward : Pass::kForward;
+      Status checked = validate(rnn, pass, backend_);
+      if (checked.ok()) checked = check_served(device, rnn, pass, backend_);
       if (checked.ok()) continue;
       checked.text = format("layer %lld%s: %s", static_cast<long long>(k), d == 1 ? " reverse" : "",
                             checked.text.c_str());
@@ -330,6 +331,13 @@ Status Net::check_layers(const Device& device) const {
 }
 
 }  // namespace
+
+Status net_layer(const frnn_net& given, int64_t k, frnn_rnn* rnn) {
+  const Net net(given, "cuda", false);
+  FRNN_TRY(net.check_shape());
+  *rnn = net.sized(k);
+  return Status::success();
+}
 
 Status net_sizes(const frnn_net& net, const std::string& backend, frnn_rnn_sizes* sizes) {
   Net forward(net, backend, false), backward(net, backend, true);

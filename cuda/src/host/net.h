@@ -10,6 +10,8 @@
 
 namespace frnn {
 
+// Sizes and settings of layer k as a call in one direction, nothing bound; checks the net's.
+Status net_layer(const frnn_net& net, int64_t k, frnn_rnn* rnn);
 Status net_sizes(const frnn_net& net, const std::string& backend, frnn_rnn_sizes* sizes);
 
 // Checks everything first; nothing is launched where anything is wrong.

@@ -11,6 +11,8 @@
 
 namespace frnn {
 
+enum class Pass { kSizes, kForward, kBackward };
+
 constexpr int64_t gates_of(int64_t cell) {
   return cell == FRNN_LSTM ? 4 : (cell == FRNN_RNN_TANH || cell == FRNN_RNN_RELU) ? 1 : 3;
 }

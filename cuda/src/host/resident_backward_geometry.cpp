@@ -22,7 +22,7 @@ int form_of(int tiles, int rounds, int forms) {
 }
 
 Status refuse(const std::string& reason) {
-  return Status::fail(FRNN_UNSUPPORTED, "rnn.kernel: " + reason);
+  return Status::fail(FRNN_UNSUPPORTED, reason);
 }
 
 }  // namespace
@@ -77,16 +77,6 @@ Status resident_backward_geometry(const frnn_rnn& rnn, const machine::Properties
   s.shared_bytes = static_cast<int>(bytes);
   *shape = s;
   return Status::success();
-}
-
-Status resident_backward_geometry_of(const frnn_rnn& rnn, const machine::Properties& device,
-                                     int cluster, ResidentBackwardShape* shape) {
-  if (rnn.kernel == FRNN_KERNEL_SM) return resident_backward_geometry(rnn, device, 1, shape);
-  if (cluster != 0) return resident_backward_geometry(rnn, device, cluster, shape);
-  Status status = resident_backward_geometry(rnn, device, 2, shape);
-  for (int blocks = 4; !status.ok() && blocks <= device.largest_cluster; blocks *= 2)
-    status = resident_backward_geometry(rnn, device, blocks, shape);
-  return status;
 }
 
 }  // namespace frnn

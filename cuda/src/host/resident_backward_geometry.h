@@ -15,11 +15,6 @@ namespace frnn {
 Status resident_backward_geometry(const frnn_rnn& rnn, const machine::Properties& device,
                                   int cluster, ResidentBackwardShape* shape);
 
-// The same for the kernel that rnn.kernel names; K2 with `cluster` blocks, or where that is 0 with
-// the fewest that do.
-Status resident_backward_geometry_of(const frnn_rnn& rnn, const machine::Properties& device,
-                                     int cluster, ResidentBackwardShape* shape);
-
 }  // namespace frnn
 
 #endif  // FUSEDRNN_SRC_HOST_RESIDENT_BACKWARD_GEOMETRY_H_

@@ -192,16 +192,4 @@ std::string resident_geometry(const frnn_rnn& rnn, const machine::Properties& pr
   return refusal.empty() ? try_cluster(rnn, properties, cluster, geometry) : refusal;
 }
 
-std::string resident_geometry_of(const frnn_rnn& rnn, const machine::Properties& properties,
-                                 int64_t kernel, ResidentGeometry* geometry) {
-  if (kernel == FRNN_KERNEL_SM) return resident_geometry(rnn, properties, 1, geometry);
-  std::string reason = resident_geometry(rnn, properties, 2, geometry);
-  for (int cluster = 4; !reason.empty() && cluster <= properties.largest_cluster; cluster *= 2) {
-    const std::string next = resident_geometry(rnn, properties, cluster, geometry);
-    if (next.empty()) return next;
-    reason = next;
-  }
-  return reason;
-}
-
 }  // namespace frnn

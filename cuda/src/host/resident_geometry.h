@@ -52,11 +52,6 @@ std::string resident_refusal(const frnn_rnn& rnn, const machine::Properties& pro
 std::string resident_geometry(const frnn_rnn& rnn, const machine::Properties& properties,
                               int cluster, ResidentGeometry* geometry);
 
-// The same for a forced kernel: FRNN_KERNEL_SM, or FRNN_KERNEL_CLUSTER with the smallest cluster
-// that fits.
-std::string resident_geometry_of(const frnn_rnn& rnn, const machine::Properties& properties,
-                                 int64_t kernel, ResidentGeometry* geometry);
-
 }  // namespace frnn
 
 #endif  // FUSEDRNN_SRC_HOST_RESIDENT_GEOMETRY_H_

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "fusedrnn.h"
+#include "host/plan.h"
 #include "host/provider.h"
 #include "host/status.h"
 
@@ -33,12 +34,11 @@ Status load(const char* name, const Struct* given, Struct* out) {
   return Status::success();
 }
 
-enum class Pass { kSizes, kForward, kBackward };
-
 // `backend` chooses the plan that reserve and workspace are held against.
 Status validate(const frnn_rnn& rnn, Pass pass, const std::string& backend);
-// Whether this device's backend computes it.
-Status check_served(const Device& device, const frnn_rnn& rnn, const std::string& backend);
+// Whether this device computes it, with the kernel that the caller forces.
+Status check_served(const Device& device, const frnn_rnn& rnn, Pass pass,
+                    const std::string& backend);
 Status validate(const frnn_linear& linear, Pass pass, const std::string& backend);
 Status validate(const frnn_embedding& embedding, Pass pass, const std::string& backend);
 Status validate(const frnn_softmax_xent& xent, const std::string& backend);

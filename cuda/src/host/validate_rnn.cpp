@@ -4,6 +4,7 @@
 
 #include "host/checks.h"
 #include "host/plan.h"
+#include "host/planner.h"
 #include "host/validate.h"
 
 namespace frnn {
@@ -229,7 +230,13 @@ Status validate(const frnn_rnn& rnn, Pass pass, const std::string& backend) {
                     forward ? sizes.forward_workspace_bytes : sizes.backward_workspace_bytes);
 }
 
-Status check_served(const Device& device, const frnn_rnn& rnn, const std::string& backend) {
+Status check_served(const Device& device, const frnn_rnn& rnn, Pass pass,
+                    const std::string& backend) {
+  const Planned planned = device.planned();
+  if (planned.properties != nullptr && rnn.kernel != FRNN_KERNEL_AUTO) {
+    RnnPlan plan;
+    FRNN_TRY(plan_rnn(rnn, pass, *planned.properties, planned.cluster, &plan));
+  }
   if (!is_16_bit(rnn.dtype) || device.serves_16_bit()) return Status::success();
   return Status::fail(
       FRNN_UNSUPPORTED,

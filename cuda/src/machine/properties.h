@@ -18,6 +18,7 @@ struct Properties {
   int threads_per_multiprocessor = 0;
   int registers_per_multiprocessor = 0;
   int64_t memory_bytes = 0;
+  int64_t memory_bytes_per_second = 0;  // as its clock and width have it; 0: not known
   int64_t l2_bytes = 0;
   int64_t shared_bytes_per_multiprocessor = 0;
   int64_t shared_bytes_per_block = 0;  // the most that a launch may ask for

@@ -81,6 +81,12 @@ Status Context::read_properties() {
   to.largest_cluster = largest_cluster(p);
   FRNN_TRY(check(cudaDeviceGetAttribute(&to.clock_khz, cudaDevAttrClockRate, to.ordinal),
                  "reading the clock rate"));
+  int memory_khz = 0, memory_bits = 0;
+  FRNN_TRY(check(cudaDeviceGetAttribute(&memory_khz, cudaDevAttrMemoryClockRate, to.ordinal),
+                 "reading the memory's clock rate"));
+  FRNN_TRY(check(cudaDeviceGetAttribute(&memory_bits, cudaDevAttrGlobalMemoryBusWidth, to.ordinal),
+                 "reading the memory's width"));
+  to.memory_bytes_per_second = int64_t{2} * 1000 * memory_khz * (memory_bits / 8);
   FRNN_TRY(check(cudaDriverGetVersion(&to.driver_version), "reading the driver version"));
   return check(cudaRuntimeGetVersion(&to.runtime_version), "reading the runtime version");
 }

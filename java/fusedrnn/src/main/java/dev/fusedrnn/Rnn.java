@@ -62,7 +62,7 @@ public final class Rnn {
    */
   public RnnSizes sizes(long steps, long batch, boolean training) {
     Struct<Fields.Net> net = new Struct<>(Fields.Net.class);
-    fill(net, steps, batch, training);
+    fill(net, config, steps, batch, training);
     return sizes(new NetArguments(net, entries()), "T=" + steps + " B=" + batch);
   }
 
@@ -82,7 +82,8 @@ public final class Rnn {
   }
 
   /** Writes sizes and settings into a struct. */
-  void fill(Struct<Fields.Net> net, long steps, long batch, boolean training) {
+  static void fill(
+      Struct<Fields.Net> net, RnnConfig config, long steps, long batch, boolean training) {
     net.set(Fields.Net.CELL, config.cell().ordinal());
     net.set(Fields.Net.DTYPE, config.dtype().ordinal());
     net.set(

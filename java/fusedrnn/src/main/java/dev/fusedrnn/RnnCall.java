@@ -36,7 +36,7 @@ public final class RnnCall {
     this.arguments = new Arguments<>(rnn.device(), Fields.Net.class);
     this.net = new NetArguments(arguments.struct(), rnn.entries());
     this.bound = new BoundParameters(rnn, arguments, net);
-    rnn.fill(arguments.struct(), steps, batch, training);
+    Rnn.fill(arguments.struct(), config, steps, batch, training);
     this.sizes = rnn.sizes(net, "T=" + steps + " B=" + batch);
   }
 
@@ -306,6 +306,18 @@ public final class RnnCall {
    */
   public RnnCall allowTf32(boolean allow) {
     return flag(Flags.ALLOW_TF32, allow);
+  }
+
+  /**
+   * Forces the kernel that runs the loop over time, in both passes; for comparisons and tests.
+   *
+   * @param forced AUTO, the default, leaves the choice to the planner; forward and backward refuse
+   *     one that cannot run this call
+   * @return this
+   */
+  public RnnCall kernel(SequenceKernel forced) {
+    arguments.struct().set(Fields.Net.KERNEL, forced.ordinal());
+    return this;
   }
 
   /**

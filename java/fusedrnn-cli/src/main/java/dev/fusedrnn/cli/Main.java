@@ -7,6 +7,7 @@ import dev.fusedrnn.cli.charlm.TrainCharLmCommand;
 import dev.fusedrnn.cli.check.CheckCommand;
 import dev.fusedrnn.cli.convert.ConvertCommand;
 import dev.fusedrnn.cli.doctor.DoctorCommand;
+import dev.fusedrnn.cli.explain.ExplainCommand;
 import dev.fusedrnn.cli.replay.ReplayCommand;
 import dev.fusedrnn.io.FormatException;
 import java.io.PrintWriter;
@@ -30,6 +31,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       ReplayCommand.class,
       ConvertCommand.class,
       CheckCommand.class,
+      ExplainCommand.class,
       DoctorCommand.class
     },
     footer = {

@@ -107,6 +107,12 @@ public interface Engine {
   /** Memory needs of a call of a network. */
   int netBytes(NetArguments net, Struct<Fields.RnnSizes> sizes);
 
+  /**
+   * What the planner decides for a network, as one JSON object; where {@code status[0]} is not 0,
+   * empty.
+   */
+  String explain(NetArguments net, long[] status);
+
   /** A network forward. */
   int netForward(NetArguments net);
 

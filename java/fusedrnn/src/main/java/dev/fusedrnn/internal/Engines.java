@@ -47,6 +47,22 @@ public final class Engines {
     return load(Backend.CPU);
   }
 
+  /**
+   * What the planner decides for a network on a device that need not be here.
+   *
+   * @throws FusedRnnException where it refuses
+   */
+  public static String explain(String model, NetArguments net, String question) {
+    load(Backend.CPU);
+    String json = Natives.frnn_explain(0, model, net.address());
+    if (json == null) {
+      throw new FusedRnnException(
+          Status.UNSUPPORTED,
+          "explain " + question + " for " + model + ": " + Natives.frnn_last_error());
+    }
+    return json;
+  }
+
   /** Changes a process-wide setting. */
   public static void setOption(String key, String value) {
     load(Backend.CPU);

@@ -1,5 +1,6 @@
 package dev.fusedrnn.internal;
 
+import dev.fusedrnn.Status;
 import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 
@@ -193,6 +194,13 @@ final class NativeEngine implements Engine {
   @Override
   public int netBytes(NetArguments net, Struct<Fields.RnnSizes> sizes) {
     return Natives.frnn_net_bytes(backend, net.address(), sizes.address());
+  }
+
+  @Override
+  public String explain(NetArguments net, long[] status) {
+    String json = Natives.frnn_explain(device, null, net.address());
+    status[0] = json == null ? Status.UNSUPPORTED.ordinal() : 0;
+    return json == null ? "" : json;
   }
 
   @Override

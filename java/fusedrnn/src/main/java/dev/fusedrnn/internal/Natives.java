@@ -95,6 +95,9 @@ final class Natives {
   static native int frnn_net_bytes(
       String backend, @Cast("const frnn_net*") long net, @Cast("frnn_rnn_sizes*") long sizes);
 
+  static native @Nullable String frnn_explain(
+      long device, @Nullable String model, @Cast("const frnn_net*") long net);
+
   static native int frnn_net_forward(long device, @Cast("const frnn_net*") long net);
 
   static native int frnn_net_backward(long device, @Cast("const frnn_net*") long net);

@@ -265,6 +265,12 @@ final class ReferenceEngine implements Engine {
   }
 
   @Override
+  public String explain(NetArguments net, long[] status) {
+    status[0] = refuse(Status.UNSUPPORTED, "the reference backend has one way to run a sequence");
+    return "";
+  }
+
+  @Override
   public int netForward(NetArguments net) {
     return launch(() -> ops.netForward(net));
   }

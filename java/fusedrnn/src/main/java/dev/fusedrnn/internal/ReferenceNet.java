@@ -2,6 +2,7 @@ package dev.fusedrnn.internal;
 
 import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
+import dev.fusedrnn.Status;
 import java.util.Arrays;
 import java.util.EnumSet;
 
@@ -23,6 +24,11 @@ final class ReferenceNet {
   private double[] y = {};
 
   ReferenceNet(ReferenceMemory memory, NetArguments arguments, boolean training) {
+    if (arguments.struct().get(Fields.Net.KERNEL) != 0) {
+      throw new Refusal(
+          Status.UNSUPPORTED,
+          "kernel: the reference backend has one way to run a sequence: leave it AUTO");
+    }
     this.memory = memory;
     this.arguments = arguments;
     this.net = arguments.struct();

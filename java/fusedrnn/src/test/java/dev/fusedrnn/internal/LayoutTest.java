@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Optimizer;
+import dev.fusedrnn.SequenceKernel;
 import dev.fusedrnn.Status;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -84,9 +85,14 @@ class LayoutTest {
   }
 
   private static void assertSameConstants(String name, Enum<?>[] inJava) throws IOException {
+    assertSameConstants(name, "", inJava);
+  }
+
+  private static void assertSameConstants(String name, String prefix, Enum<?>[] inJava)
+      throws IOException {
     List<String> expected = new ArrayList<>();
     for (Enum<?> constant : inJava) {
-      expected.add(constant.name() + " = " + constant.ordinal());
+      expected.add(prefix + constant.name() + " = " + constant.ordinal());
     }
     List<String> inC = new ArrayList<>();
     Matcher matcher = CONSTANT.matcher(body("enum", name));
@@ -103,6 +109,7 @@ class LayoutTest {
     assertSameConstants("frnn_status", Status.values());
     assertSameConstants("frnn_optimizer_kind", Optimizer.Kind.values());
     assertSameConstants("frnn_clip_action", ClipAction.values());
+    assertSameConstants("frnn_kernel", "KERNEL_", SequenceKernel.values());
   }
 
   @Test
