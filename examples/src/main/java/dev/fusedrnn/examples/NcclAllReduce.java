@@ -9,6 +9,7 @@ import org.bytedeco.cuda.global.cudart;
 import org.bytedeco.cuda.global.nccl;
 import org.bytedeco.cuda.nccl.ncclComm;
 import org.bytedeco.cuda.nccl.ncclUniqueId;
+import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
 
 /**
@@ -35,6 +36,7 @@ public final class NcclAllReduce implements AllReduce {
    * @throws IllegalStateException where NCCL is not there or refuses
    */
   public NcclAllReduce(Device device, byte[] identifier, int rank, int ranks) {
+    requireLibraries();
     try (ncclUniqueId id = new ncclUniqueId()) {
       id.internal().put(identifier);
       int status = cudart.cudaSetDevice(device.ordinal()); // NCCL takes the thread's device
@@ -52,11 +54,18 @@ public final class NcclAllReduce implements AllReduce {
    * @throws IllegalStateException where NCCL is not there
    */
   public static byte[] newIdentifier() {
+    requireLibraries();
     try (ncclUniqueId id = new ncclUniqueId()) {
       check("ncclGetUniqueId", nccl.ncclGetUniqueId(id));
       byte[] identifier = new byte[nccl.NCCL_UNIQUE_ID_BYTES];
       id.internal().get(identifier);
       return identifier;
+    }
+  }
+
+  private static void requireLibraries() {
+    try {
+      Loader.load(nccl.class);
     } catch (LinkageError e) {
       throw new IllegalStateException(
           "NCCL: its native libraries are not on the class path: add org.bytedeco:cuda and"

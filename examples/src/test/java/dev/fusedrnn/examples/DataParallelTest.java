@@ -13,6 +13,7 @@ import dev.fusedrnn.examples.DataParallel.Result;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -121,8 +122,16 @@ class DataParallelTest {
 
   @Test
   void withoutNcclTheErrorNamesTheCure() {
-    IllegalStateException e =
-        assertThrows(IllegalStateException.class, NcclAllReduce::newIdentifier);
-    assertTrue(e.getMessage().contains("add org.bytedeco:cuda and org.bytedeco:javacpp"));
+    try (Device device = Device.open(Backend.REFERENCE)) {
+      List<Executable> calls =
+          List.of(
+              NcclAllReduce::newIdentifier, () -> new NcclAllReduce(device, new byte[128], 0, 2));
+      for (Executable call : calls) {
+        IllegalStateException e = assertThrows(IllegalStateException.class, call);
+        assertTrue(
+            e.getMessage().contains("add org.bytedeco:cuda and org.bytedeco:javacpp"),
+            e.getMessage());
+      }
+    }
   }
 }
