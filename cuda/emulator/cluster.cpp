@@ -84,7 +84,7 @@ void Runner::store_remote(Fiber* f, void* shared, const void* value, int bytes, 
   if (barrier != nullptr) {
     Block* target = remote_block(f, rank, what);
     store.barrier = f->in->shared.same_place(target->shared, barrier);
-    barrier_state(f, target, store.barrier);  // must be there
+    published_barrier(f, target, store.barrier);  // must be there
   }
   std::memcpy(store.data, value, static_cast<size_t>(bytes));
   std::memset(store.to, 0xff, static_cast<size_t>(bytes));
@@ -114,6 +114,16 @@ BarrierState* Runner::barrier_state(const Fiber* f, Block* block, const void* ba
   fail(f, "a transaction barrier of block %d that was not initialised", block->index);
 }
 
+// What a block other than its own may use.
+BarrierState* Runner::published_barrier(const Fiber* f, Block* block, const void* barrier) {
+  BarrierState* state = barrier_state(f, block, barrier);
+  if (block != f->in && !state->published) {
+    fail(f, "a transaction barrier of block %d whose initialisation was not published",
+         block->index);
+  }
+  return state;
+}
+
 void Runner::end_phase_if_complete(BarrierState* state) {
   if (state->to_arrive != 0 || state->to_land != 0) return;
   state->parity ^= 1;
@@ -129,14 +139,19 @@ void Runner::barrier_init(Fiber* f, const void* barrier, int arrivals) {
   for (const BarrierState& state : f->in->barriers) {
     if (state.at == barrier) fail(f, "barrier_init of a barrier that is initialised already");
   }
-  f->in->barriers.push_back({barrier, arrivals, arrivals, 0, 0});
+  f->in->barriers.push_back({barrier, arrivals, arrivals, 0, 0, f, false});
+}
+
+void Runner::publish_barriers(const Fiber* f) {
+  for (BarrierState& state : f->in->barriers)
+    state.published |= state.by == f;
 }
 
 void Runner::barrier_arrive(Fiber* f, const void* barrier, int bytes, int rank) {
   const bool away = rank != f->in->rank;
   Block* target = away ? remote_block(f, rank, "barrier_arrive_remote") : f->in;
   const void* const at = away ? f->in->shared.same_place(target->shared, barrier) : barrier;
-  BarrierState* state = barrier_state(f, target, at);
+  BarrierState* state = published_barrier(f, target, at);
   if (state->to_arrive == 0) {
     fail(f, "more than %d arrivals in one phase of a transaction barrier", state->arrivals);
   }
@@ -205,6 +220,11 @@ void store_async(void* shared, const void* value, int bytes, TransactionBarrier*
 void barrier_init(TransactionBarrier* barrier, int arrivals) {
   Fiber* f = running();
   f->runner->barrier_init(f, barrier, arrivals);
+}
+
+void publish_barriers() {
+  Fiber* f = running();
+  f->runner->publish_barriers(f);
 }
 
 void barrier_arrive(TransactionBarrier* barrier, int expected_bytes, int rank) {

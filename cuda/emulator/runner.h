@@ -91,6 +91,8 @@ struct BarrierState {
   int to_arrive;    // still, in this phase
   int64_t to_land;  // bytes expected and not landed
   int parity;       // of this phase
+  const Fiber* by;  // who initialised it
+  bool published;   // so that other blocks may use it
 };
 
 // A store to another block that has not landed.
@@ -211,6 +213,7 @@ class Runner {
   void store_remote(Fiber* f, void* shared, const void* value, int bytes, const void* barrier,
                     int rank);
   void barrier_init(Fiber* f, const void* barrier, int arrivals);
+  void publish_barriers(const Fiber* f);
   void barrier_arrive(Fiber* f, const void* barrier, int bytes, int rank);
   bool barrier_test(Fiber* f, const void* barrier, int parity);
   void barrier_wait(Fiber* f, const void* barrier, int parity);
@@ -252,6 +255,7 @@ class Runner {
   unsigned char* remote_place(const Fiber* f, const void* shared, int bytes, int rank,
                               const char* what);
   BarrierState* barrier_state(const Fiber* f, Block* block, const void* barrier);
+  BarrierState* published_barrier(const Fiber* f, Block* block, const void* barrier);
   void end_phase_if_complete(BarrierState* state);
   void land(Cluster* cluster, size_t at);
   void reset_after_failure();

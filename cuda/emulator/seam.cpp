@@ -7,6 +7,8 @@
 
 namespace frnn::machine::emulated {
 
+bool (*barrier_hook)(const Site&) = nullptr;
+
 namespace {
 
 bool is_aligned(const void* address, int bytes) {

@@ -131,6 +131,7 @@ FRNN_KERNEL void looks_too_early(Args a) {
   if (m::thread_index() == 0) {
     value = 1.0f;
     m::barrier_init(&full, 1);
+    m::publish_barriers();
   }
   m::sync_cluster();
   if (m::cluster_rank() == 0) {
@@ -177,6 +178,7 @@ FRNN_KERNEL void misuse(Args a) {
   if (a.mode == 1 && rank == 1) return;                            // exits before the barrier
   if (a.mode == 2) m::cluster_wait();
   if (first && a.mode != 3) m::barrier_init(&full, 1);
+  if (first && a.mode != 12) m::publish_barriers();
   m::sync_cluster();
   if (a.mode == 3 && first) m::barrier_arrive(&full);
   if (a.mode == 4 && first && rank == 0) m::store_async(values, 1.0f, &full, 1);  // never awaited
@@ -191,6 +193,8 @@ FRNN_KERNEL void misuse(Args a) {
   if (a.mode == 9 && rank == 0) m::cluster_arrive();
   if (a.mode == 9 && rank == 0) m::cluster_arrive();
   if (a.mode == 10 && first) m::barrier_init(&full, 1);
+  if (a.mode == 12 && first && rank == 0) m::barrier_arrive_remote(&full, 1);
+  if (a.mode == 12) m::sync_cluster();
   if (a.mode == 11 && rank == 0) {
     (void)m::load_remote(reinterpret_cast<double*>(reinterpret_cast<char*>(values) + 4), 1);
   }
@@ -208,8 +212,9 @@ void test_misuse() {
                                   "wait",
                                   "cluster_arrive twice without a cluster_wait between",
                                   "barrier_init of a barrier that is initialised already",
-                                  "load_remote of 8 bytes at 0x"};
-  for (int mode = 0; mode < 12; ++mode) {
+                                  "load_remote of 8 bytes at 0x",
+                                  "block 1 whose initialisation was not published"};
+  for (int mode = 0; mode < 13; ++mode) {
     int reports = 0;
     for (int64_t seed = 0; seed < 20; ++seed) {
       EmulatedDevice device(seed);

@@ -38,13 +38,14 @@ Status resident_backward_geometry(const frnn_rnn& rnn, const machine::Properties
   ResidentBackwardShape s{};
   s.cluster = cluster;
   s.units = up(up(H, cluster), 8) * 8;
+  s.owner_factor = owner_factor(s.units);
   s.blocks = static_cast<int>(gates_of(rnn.cell, rnn.variant));
   s.owners = up(H, s.units);
-  const int tiles = up(s.owners * s.units, 16);
+  s.tiles = up(s.owners * s.units, 16);
   s.splits = 1;
-  while (s.owners == 1 && tiles * 2 * s.splits <= kResidentWarps)
+  while (s.owners == 1 && s.tiles * 2 * s.splits <= kResidentWarps)
     s.splits *= 2;
-  const int tiles_of_warp = up(tiles, kResidentWarps / s.splits);
+  const int tiles_of_warp = up(s.tiles, kResidentWarps / s.splits);
   const bool f32 = k == 8 && (rnn.flags & FRNN_ALLOW_TF32) == 0;
   const int forms = f32 ? kBackwardFormsOfF32 : static_cast<int>(std::size(kBackwardForms));
   s.form = form_of(tiles_of_warp, up(s.units, kUnitsOfRound), forms);
@@ -64,7 +65,8 @@ Status resident_backward_geometry(const frnn_rnn& rnn, const machine::Properties
   s.b_steps = s.splits * (s.rest > 0 ? steps : up(steps, 4) * 4);
   const int64_t slots = int64_t{2} * s.owners * s.splits * s.units * kBatchTile * 4;
   const int64_t b = int64_t{s.b_steps} * 32 * 8;
-  s.rest_at = static_cast<int>(std::max(slots + b, int64_t{kStagedBytes}));
+  s.b_at = static_cast<int>(std::max(slots, int64_t{kStagedBytes}));
+  s.rest_at = static_cast<int>(s.b_at + b);
   const int64_t bytes = s.rest_at + int64_t{s.rest} * form.tiles * kResidentThreads * 16;
   constexpr int64_t kStatic = 256;  // the barriers, which are not dynamic
   if (bytes + kStatic > device.shared_bytes_per_block) {

@@ -66,6 +66,7 @@ class BackwardBlock {
         column(thread / 8 % kBatchTile),
         unit(thread % 8 + thread / 64 * 8),
         sources(s.shape.owners * s.shape.splits) {
+    first_tile = rank + 1 < s.shape.owners ? (rank + 1) * s.shape.units / 16 : 0;
     b = machine::block_index() / s.shape.cluster * kBatchTile + column;
     length = length_of(s, b);
     longest = 0;
@@ -74,7 +75,7 @@ class BackwardBlock {
       longest = other > longest ? other : longest;
     }
     slots = machine::dynamic_shared<float>();
-    factors = reinterpret_cast<Factors*>(slots + 2 * sources * slots_of_source());
+    factors = reinterpret_cast<Factors*>(machine::dynamic_shared<char>() + s.shape.b_at);
     rest = reinterpret_cast<Fragment*>(machine::dynamic_shared<char>() + s.shape.rest_at) + thread;
   }
 
@@ -116,8 +117,11 @@ class BackwardBlock {
   }
   FRNN_DEVICE int warps_of_rows() const { return kResidentWarps / s.shape.splits; }
   FRNN_DEVICE int split() const { return machine::warp_index() / warps_of_rows(); }
+  // Blocks begin with tiles of the block after them, so that not all send to one at once.
   FRNN_DEVICE int tile(int i) const {
-    return machine::warp_index() % warps_of_rows() + i * warps_of_rows();
+    const int at = machine::warp_index() % warps_of_rows() + i * warps_of_rows();
+    const int tiles = s.shape.tiles, turned = at + first_tile;
+    return at >= tiles ? at : turned >= tiles ? turned - tiles : turned;
   }
   FRNN_DEVICE int k_step(int i) const { return split() + i * s.shape.splits; }
 
@@ -137,7 +141,6 @@ class BackwardBlock {
     }
     // What no unit puts into B stays zero: rows that fill a step of k, columns beyond the batch.
     load_weights();
-    machine::sync_block();  // the memory that fragments went through is B's and the slots'
     for (int k = thread; k < s.shape.b_steps * machine::kWarp; k += kResidentThreads)
       factors[k] = {{0, 0}};
     FRNN_UNROLL
@@ -156,8 +159,8 @@ class BackwardBlock {
     }
   }
 
-  // Fragments go to registers by way of shared memory, each lane's by its own words: so the code
-  // that gathers one is there once in a loop, not kDepth * kTiles times.
+  // Fragments go to registers by way of the slots' memory, each lane's by its own words: so the
+  // code that gathers one is there once in a loop, not kDepth * kTiles times.
   FRNN_DEVICE void load_weights() {
     Fragment* const staged = machine::dynamic_shared<Fragment>() + thread;
     constexpr int kSteps = kStaged / kTiles, kTogether = kSteps * kTiles;
@@ -251,8 +254,9 @@ class BackwardBlock {
     FRNN_UNROLL
     for (int r = 0; r < kRounds; ++r) {
       if (!inside(r)) continue;
-      for (int source = 0; source < sources; ++source)
-        arrived[r] += *slot(source, unit_of(r), column);
+      const float* from = slot(0, unit_of(r), column);
+      for (int source = 0; source < sources; ++source, from += slots_of_source())
+        arrived[r] += *from;
     }
     sent = false;
     ++exchanges;
@@ -331,10 +335,10 @@ class BackwardBlock {
     FRNN_UNROLL
     for (int half = 0; half < 2; ++half) {
       const FloatPair pair = {sums.at(2 * half), sums.at(2 * half + 1)};
-      const int first = tile(m) * 16 + 8 * half, owner = first / s.shape.units;
+      const int eight = tile(m) * 2 + half, owner = owner_of(s.shape, eight);
       if (owner >= s.shape.owners) continue;
       const int source = rank * s.shape.splits + split();
-      float* const to = slot(source, first - owner * s.shape.units + g, 2 * t);
+      float* const to = slot(source, 8 * eight - owner * s.shape.units + g, 2 * t);
       if (owner == rank) {
         *reinterpret_cast<FloatPair*>(to) = pair;
       } else {
@@ -346,7 +350,7 @@ class BackwardBlock {
   const Args& s;
   machine::TransactionBarrier (&full)[2];  // the slots of this parity
   const int thread, rank, column, unit, sources;
-  int b, length;
+  int first_tile, b, length;
   int longest;        // of the rows of this cluster
   float* slots;       // [2][sources][units][columns]
   Factors* factors;   // B, in the order of fragments: [b_steps][lanes]

@@ -5,6 +5,7 @@
 #define FUSEDRNN_SRC_KERNELS_RESIDENT_BACKWARD_SHAPE_H_
 
 #include "kernels/resident_shape.h"
+#include "machine/qualifiers.h"
 
 namespace frnn {
 
@@ -28,14 +29,26 @@ struct ResidentBackwardShape {
   int cluster;       // blocks of a launch
   int owners;        // of them that have units; the others have nothing to do
   int units;         // of a block, a multiple of 8
+  int owner_factor;  // owner_of()
+  int tiles;         // of 16 rows of R^T
   int blocks;        // of gates: rows of R that belong to a unit
   int k_steps;       // of one product: blocks * units rows of R, rounded up to mma's K
   int splits;        // warps that share out a tile's steps along k
   int b_steps;       // that B has room for: k_steps and what is read together with them
   int rest;          // steps of a warp along k whose fragments lie in shared memory,
   int rest_at;       // in bytes from here on
+  int b_at;          // where B begins, in bytes; the slots begin at 0
   int shared_bytes;  // dynamic
 };
+
+// The block that has the eight units from 8 * eight on, without a division in the loop: for numbers
+// below 256, e / d is e * (65536 / d, rounded up) / 65536.
+constexpr int owner_factor(int units) {
+  return (65536 + units / 8 - 1) / (units / 8);
+}
+FRNN_HOST_DEVICE int owner_of(const ResidentBackwardShape& shape, int eight) {
+  return (eight * shape.owner_factor) >> 16;
+}
 
 }  // namespace frnn
 

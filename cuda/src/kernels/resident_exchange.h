@@ -63,7 +63,8 @@ class Exchange {
     }
   }
 
-  // By every warp, after it has stored and sent its part: the next vector becomes the current one.
+  // By every warp, after it has stored its part, met at a sync_warp and sent it: the next vector
+  // becomes the current one. Nobody writes to a block that has the last vector, so it may exit.
   FRNN_DEVICE void end() {
     const int n = count_++;
     if (cluster_ == 1) {
@@ -71,18 +72,12 @@ class Exchange {
       return;
     }
     machine::TransactionBarrier* const full = &full_[count_ % 2];
-    machine::sync_warp();
     if (machine::thread_index() == 0) {
       machine::barrier_arrive_expect(full, remote_bytes_);
     } else if (machine::lane_index() == 0) {
       machine::barrier_arrive(full);
     }
     machine::barrier_wait(full, n / 2 % 2);
-  }
-
-  // By all threads, before they exit.
-  FRNN_DEVICE void finish() const {
-    if (cluster_ > 1) machine::sync_cluster();
   }
 
  private:

@@ -63,7 +63,6 @@ class ForwardBlock {
       pass<0>(step, last);
       if constexpr (Cell::kPasses == 2) pass<1>(step, last);
     }
-    exchange_.finish();
     clear_rest_of_y();
   }
 

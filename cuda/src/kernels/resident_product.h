@@ -129,7 +129,7 @@ struct Weights {
       for (int k = 0; k < Held; ++k) {
         held[m][k] = load_rows<Product>(low, high, Product::kDepth * k);
         // Or the compiler would have more loads on their way than there are registers left.
-        if (k % 4 == 3) machine::sync_warp();
+        if (k % 4 == 3) machine::hold_loads();
       }
       float* to = shared + 4 * machine::lane_index() + m * (kFragmentBytes / 4);
       for (int k = Held; k < depth; ++k) {

@@ -94,6 +94,10 @@ FRNN_DEVICE uint32_t opaque(uint32_t value) {
   return value;
 }
 
+FRNN_DEVICE void hold_loads() {
+  __syncwarp();
+}
+
 FRNN_DEVICE Float4 load4(const float* address) {
   const float4 v = *reinterpret_cast<const float4*>(address);
   return {v.x, v.y, v.z, v.w};

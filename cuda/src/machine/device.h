@@ -36,6 +36,8 @@
 //   uint32_t opaque(uint32_t)   the value itself, of which the compiler then knows nothing: what is
 //                               computed from it is computed here, not once before a loop, where it
 //                               would have to stay in registers
+//   hold_loads()                all lanes: loads behind it in the source are not asked for before
+//                               it, which bounds how many wait in registers; no barrier
 //
 // Vectors: 16-byte accesses; the address must be a multiple of 16 (the emulated machine checks)
 //   Float4 load4(const float*), void store4(float*, Float4)

@@ -18,6 +18,7 @@ void load_remote(void* value, const void* shared, int bytes, int rank);
 void store_remote(void* shared, const void* value, int bytes, int rank);
 void store_async(void* shared, const void* value, int bytes, TransactionBarrier* barrier, int rank);
 void barrier_init(TransactionBarrier* barrier, int arrivals);
+void publish_barriers();
 void barrier_arrive(TransactionBarrier* barrier, int expected_bytes, int rank);
 bool barrier_test(TransactionBarrier* barrier, int parity);
 void barrier_wait(TransactionBarrier* barrier, int parity);
@@ -40,13 +41,14 @@ inline int cluster_index() {
   return block_index() / emulated::cluster_size();
 }
 
-inline void cluster_arrive() {
-  emulated::cluster_arrive();
+inline void cluster_arrive(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  if (!emulated::removed(file, line)) emulated::cluster_arrive();
 }
-inline void cluster_wait() {
-  emulated::cluster_wait();
+inline void cluster_wait(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  if (!emulated::removed(file, line)) emulated::cluster_wait();
 }
-inline void sync_cluster() {
+inline void sync_cluster(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  if (emulated::removed(file, line)) return;
   emulated::cluster_arrive();
   emulated::cluster_wait();
 }
@@ -67,24 +69,35 @@ inline void store_async(T* shared, typename TypeOf<T>::type value, TransactionBa
   emulated::store_async(shared, &value, emulated::remote_bytes<T>(), barrier, rank);
 }
 
-inline void barrier_init(TransactionBarrier* barrier, int arrivals) {
-  emulated::barrier_init(barrier, arrivals);
+inline void barrier_init(TransactionBarrier* barrier, int arrivals,
+                         const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  if (!emulated::removed(file, line)) emulated::barrier_init(barrier, arrivals);
 }
-inline void publish_barriers() {}  // every store is seen by all at once here
-inline void barrier_arrive(TransactionBarrier* barrier) {
+inline void publish_barriers(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  if (!emulated::removed(file, line)) emulated::publish_barriers();
+}
+inline void barrier_arrive(TransactionBarrier* barrier, const char* file = __builtin_FILE(),
+                           int line = __builtin_LINE()) {
+  if (emulated::removed(file, line)) return;
   emulated::barrier_arrive(barrier, 0, emulated::cluster_rank());
 }
-inline void barrier_arrive_expect(TransactionBarrier* barrier, int bytes) {
+inline void barrier_arrive_expect(TransactionBarrier* barrier, int bytes,
+                                  const char* file = __builtin_FILE(),
+                                  int line = __builtin_LINE()) {
+  if (emulated::removed(file, line)) return;
   emulated::barrier_arrive(barrier, bytes, emulated::cluster_rank());
 }
-inline void barrier_arrive_remote(TransactionBarrier* barrier, int rank) {
-  emulated::barrier_arrive(barrier, 0, rank);
+inline void barrier_arrive_remote(TransactionBarrier* barrier, int rank,
+                                  const char* file = __builtin_FILE(),
+                                  int line = __builtin_LINE()) {
+  if (!emulated::removed(file, line)) emulated::barrier_arrive(barrier, 0, rank);
 }
 inline bool barrier_test(TransactionBarrier* barrier, int parity) {
   return emulated::barrier_test(barrier, parity);
 }
-inline void barrier_wait(TransactionBarrier* barrier, int parity) {
-  emulated::barrier_wait(barrier, parity);
+inline void barrier_wait(TransactionBarrier* barrier, int parity,
+                         const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  if (!emulated::removed(file, line)) emulated::barrier_wait(barrier, parity);
 }
 
 }  // namespace frnn::machine
