@@ -133,6 +133,7 @@ void kernels_run() {
   int n = 7;
   check(launch(f, kernel, {&y, &x, &a, &n}) == 0, "launch");
   check(f.download(y, 7) == std::vector<float>{3, 4, 5, 6, 7, 8, 9}, "y += 2 x");
+  check(f.cuda("cuModuleUnload", module) == 0, "unload");
   const char* ptx = "//\n.version 8.0\n.target sm_80\n";
   check(f.cuda("cuModuleLoadData", &module, ptx) == 200, "PTX is refused");
 }
@@ -147,6 +148,7 @@ void a_bad_kernel_is_reported() {
   int n = 64;
   check(launch(f, kernel, {&x, &n}) == 0, "launch");
   check(f.cuda("cuCtxSynchronize") == 719, "a write past the end is found");
+  check(f.cuda("cuModuleUnload", module) == 0, "unload");
 }
 
 void blas_handles_serve_both() {
