@@ -35,7 +35,7 @@ final class TextWriter implements AutoCloseable {
   TextWriter(Device device, CharParameters parameters) {
     this.device = device;
     this.parameters = parameters;
-    this.net = new CharNet(device, parameters, null, 1, 1);
+    this.net = new CharNet(device, parameters, 1, 1);
     this.sampler =
         Sampler.create(device, DType.F32, 1, parameters.shape().vocabulary().size())
             .logits(net.logits());

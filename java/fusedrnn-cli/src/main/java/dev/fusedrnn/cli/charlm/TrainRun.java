@@ -20,6 +20,7 @@ final class TrainRun {
   private final History history;
   private int step;
   private int resumedAt;
+  private boolean captured;
   private boolean interrupted;
   private boolean diverged;
   private double seconds;
@@ -40,7 +41,7 @@ final class TrainRun {
     return String.format(
         Locale.ROOT,
         "text: %s, %,d characters (%,d to learn, %,d to validate), %d different%n"
-            + "model: %s, hidden %d, layers %d, %,d parameters; backend %s",
+            + "model: %s, hidden %d, layers %d, %,d parameters; backend %s%s",
         textName,
         corpus.train().length + corpus.valid().length,
         corpus.train().length,
@@ -50,7 +51,8 @@ final class TrainRun {
         shape.hidden(),
         shape.layers(),
         shape.parameterCount(),
-        device);
+        device,
+        device.servesGraphs() ? "" : ", which captures no steps: each call runs by itself");
   }
 
   Progress progress(boolean quiet, PrintWriter out) {
@@ -100,6 +102,7 @@ final class TrainRun {
         keeper.save(trainer, history);
       }
       seconds = (System.nanoTime() - start) * 1e-9;
+      captured = trainer.captured();
       interrupted = stop.requested();
       if (!interrupted && !diverged) {
         validLoss = trainer.validate();
@@ -160,6 +163,7 @@ final class TrainRun {
     double characters = (double) (step - resumedAt) * settings.batch() * settings.seqLen();
     JsonFiles.putNumber(root, "chars_per_second", characters == 0 ? 0 : characters / seconds);
     JsonFiles.putNumber(root, "seconds", seconds);
+    root.put("captured", captured);
     root.put("interrupted", interrupted).put("diverged", diverged);
     root.put("train_characters", corpus.train().length);
     root.put("valid_characters", corpus.valid().length);

@@ -7,17 +7,17 @@ import dev.fusedrnn.DeviceBuffer;
 import dev.fusedrnn.GlobalNormClip;
 import dev.fusedrnn.LossResult;
 import dev.fusedrnn.Optimizer;
+import dev.fusedrnn.RnnSequence;
 import dev.fusedrnn.SoftmaxCrossEntropy;
+import dev.fusedrnn.TrainingBatch;
+import dev.fusedrnn.TrainingStep;
 import dev.fusedrnn.io.Checkpoint;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 
 /**
- * Truncated backpropagation through time with carried state. Several steps are enqueued before the
- * losses are read, so that a GPU is not waited for at every step; the clip's coefficient never
- * leaves the device.
+ * Truncated backpropagation through time with carried state, on a {@link TrainingStep}. Several
+ * steps are enqueued before the losses are read, so that a GPU is not waited for at every step.
  */
 final class Trainer implements AutoCloseable {
   /** Hidden behind this many steps, one wait costs a GPU nothing that can be measured. */
@@ -28,15 +28,13 @@ final class Trainer implements AutoCloseable {
   private final TrainSettings settings;
   private final CharParameters parameters;
   private final CharParameters gradients;
-  private final CharNet net;
+  private final RnnSequence layers;
   private final Optimizer optimizer;
   private final GlobalNormClip clip;
+  private final TrainingStep training;
   private final Lanes lanes;
-  private final int ahead;
-  private final int rows;
-  private final DeviceBuffer ids;
-  private final DeviceBuffer targets;
-  private final List<SoftmaxCrossEntropy> losses = new ArrayList<>();
+  private final int[] inputs;
+  private final int[] following;
   private int step;
 
   Trainer(Device device, CharParameters parameters, Corpus corpus, TrainSettings settings) {
@@ -45,7 +43,8 @@ final class Trainer implements AutoCloseable {
     this.corpus = corpus;
     this.settings = settings;
     this.gradients = new CharParameters(device, parameters.shape());
-    this.net = new CharNet(device, parameters, gradients, settings.seqLen(), settings.batch());
+    this.layers = parameters.rnn().newSequence(settings.seqLen(), settings.batch(), true);
+    layers.call().parameters(parameters.recurrent()).gradients(gradients.recurrent());
     this.optimizer =
         Optimizer.create(settings.optimizer(), parameters.learnt(), gradients.learnt());
     double limit = settings.clip() > 0 ? settings.clip() : Double.POSITIVE_INFINITY;
@@ -53,17 +52,25 @@ final class Trainer implements AutoCloseable {
     optimizer.clip(clip, true);
     this.lanes =
         Lanes.training(corpus.train(), settings.seqLen(), settings.batch(), settings.seed());
-    this.ahead = device.backend() == Backend.CUDA ? STEPS_AHEAD_ON_GPU : 1;
-    this.rows = settings.seqLen() * settings.batch();
-    this.ids = device.allocate(DType.I32, (long) ahead * rows);
-    this.targets = device.allocate(DType.I32, (long) ahead * rows);
-    for (int k = 0; k < ahead; k++) {
-      losses.add(newLoss(net).targets(slot(targets, k)));
-    }
+    this.inputs = new int[settings.seqLen() * settings.batch()];
+    this.following = new int[inputs.length];
+    this.training = newStep();
   }
 
-  private DeviceBuffer slot(DeviceBuffer all, int k) {
-    return all.slice((long) k * rows, rows);
+  private TrainingStep newStep() {
+    boolean learnt = parameters.shape().embedding() > 0;
+    return TrainingStep.builder(layers)
+        .embedding(parameters.embedding(), learnt ? gradients.embedding() : null)
+        .output(
+            parameters.outputWeight(),
+            parameters.outputBias(),
+            gradients.outputWeight(),
+            gradients.outputBias())
+        .crossEntropy(Lanes.IGNORED)
+        .optimizer(optimizer, clip)
+        .seed(settings.seed())
+        .ring(device.backend() == Backend.CUDA ? STEPS_AHEAD_ON_GPU : 1)
+        .build();
   }
 
   /** Steps made. */
@@ -77,7 +84,10 @@ final class Trainer implements AutoCloseable {
     for (int k = 2; k < optimizer.tensors().lists(); k++) {
       state.put("optimizer." + (k - 2), optimizer.tensors().tensors(k).get(0));
     }
-    net.state().forEach((name, tensor) -> state.put("carried." + name, tensor));
+    state.put("carried.h", layers.h0());
+    if (parameters.shape().cell().hasCellState()) {
+      state.put("carried.c", layers.c0());
+    }
     return state;
   }
 
@@ -94,6 +104,7 @@ final class Trainer implements AutoCloseable {
   /** Goes on where a trainer of the same settings once was; {@link #state} was restored before. */
   void resume(Checkpoint.HostState host) {
     step = Math.toIntExact(host.number("step"));
+    training.stepCount(step);
     lanes.resume(host.number("pass"), Math.toIntExact(host.number("window")));
     optimizer.stepCount(host.number("optimizer.step"));
   }
@@ -105,45 +116,32 @@ final class Trainer implements AutoCloseable {
    * @return the mean loss of each step, in nats a character
    */
   double[] advance(int limit) {
-    int count = Math.min(Math.min(ahead, limit), settings.steps() - step);
-    boolean[] first = new boolean[count];
-    int[] inputs = new int[ahead * rows];
-    int[] following = new int[ahead * rows];
-    int[] windowIn = new int[rows];
-    int[] windowOut = new int[rows];
+    int count = Math.min(Math.min(training.ring(), limit), settings.steps() - step);
+    int first = step;
     for (int k = 0; k < count; k++) {
-      first[k] = lanes.next(windowIn, windowOut);
-      System.arraycopy(windowIn, 0, inputs, k * rows, rows);
-      System.arraycopy(windowOut, 0, following, k * rows, rows);
-    }
-    ids.write(inputs);
-    targets.write(following);
-    for (int k = 0; k < count; k++) {
-      enqueue(k, first[k]);
+      enqueue();
     }
     double[] means = new double[count];
     for (int k = 0; k < count; k++) {
-      means[k] = losses.get(k).read().mean();
+      means[k] = training.loss(first + k).mean();
     }
     return means;
   }
 
-  private void enqueue(int k, boolean first) {
-    if (first) {
-      net.zeroState();
+  private void enqueue() {
+    TrainingBatch batch = training.nextBatch();
+    if (lanes.next(inputs, following)) {
+      batch.resetStates();
     } else {
-      net.carryState();
       // One lane after another starts afresh, so that the model knows the beginning of a text: an
       // empty past would else be a state that it has never seen, and a sample would start there.
-      net.zeroState(step % settings.batch());
+      batch.resetState(step % settings.batch());
     }
-    net.masks(settings.seed(), step);
-    net.forward(slot(ids, k));
-    losses.get(k).scale(1.0 / rows).run(device.defaultStream());
-    net.backward();
-    clip.measure(device.defaultStream());
+    batch.ids().put(0, inputs);
+    batch.targets().put(0, following);
     step++;
-    optimizer.learningRate(settings.schedule().rate(step)).step(device.defaultStream());
+    optimizer.learningRate(settings.schedule().rate(step));
+    training.run(batch);
   }
 
   /**
@@ -156,29 +154,31 @@ final class Trainer implements AutoCloseable {
       return Double.NaN;
     }
     // A net of its own: without dropout, and without touching the state that training carries.
-    try (CharNet reading =
-            new CharNet(device, parameters, null, settings.seqLen(), settings.batch());
-        SoftmaxCrossEntropy loss = newLoss(reading)) {
-      return validate(reading, loss.targets(slot(targets, 0)).dlogits(null));
+    int characters = parameters.shape().vocabulary().size();
+    try (CharNet reading = new CharNet(device, parameters, settings.seqLen(), settings.batch());
+        DeviceBuffer ids = device.allocate(DType.I32, inputs.length);
+        DeviceBuffer targets = device.allocate(DType.I32, inputs.length);
+        SoftmaxCrossEntropy loss =
+            SoftmaxCrossEntropy.create(device, DType.F32, inputs.length, characters)) {
+      loss.logits(reading.logits()).targets(targets).ignoreIndex(Lanes.IGNORED);
+      return validate(reading, loss, ids, targets);
     }
   }
 
-  private double validate(CharNet reading, SoftmaxCrossEntropy loss) {
+  private double validate(
+      CharNet reading, SoftmaxCrossEntropy loss, DeviceBuffer ids, DeviceBuffer targets) {
     Lanes reader = Lanes.validation(corpus.valid(), settings.seqLen(), settings.batch());
-    int[] inputs = new int[rows];
-    int[] following = new int[rows];
     double sum = 0;
     long counted = 0;
-    DeviceBuffer slot = slot(ids, 0);
     for (int w = 0; w < reader.windows(); w++) {
       if (reader.next(inputs, following)) {
         reading.zeroState();
       } else {
         reading.carryState();
       }
-      slot.write(inputs);
-      slot(targets, 0).write(following);
-      reading.forward(slot);
+      ids.write(inputs);
+      targets.write(following);
+      reading.forward(ids);
       loss.run(device.defaultStream());
       LossResult result = loss.read();
       sum += result.lossSum();
@@ -187,10 +187,9 @@ final class Trainer implements AutoCloseable {
     return sum / counted;
   }
 
-  private SoftmaxCrossEntropy newLoss(CharNet of) {
-    int characters = parameters.shape().vocabulary().size();
-    SoftmaxCrossEntropy loss = SoftmaxCrossEntropy.create(device, DType.F32, rows, characters);
-    return loss.logits(of.logits()).dlogits(of.logits()).ignoreIndex(Lanes.IGNORED);
+  /** Whether steps are launches of a captured graph. */
+  boolean captured() {
+    return training.isCaptured();
   }
 
   /** Gradients of the last step, for tests. */
@@ -200,12 +199,10 @@ final class Trainer implements AutoCloseable {
 
   @Override
   public void close() {
-    losses.forEach(SoftmaxCrossEntropy::close);
-    ids.close();
-    targets.close();
+    training.close();
     clip.close();
     optimizer.close();
-    net.close();
+    layers.close();
     gradients.close();
   }
 }
