@@ -181,6 +181,8 @@ class BadInputTest {
         .refused("--prime: expected at least one character");
     CliRun.of("sample", "--load", model, "--length", -1, "--backend", "reference")
         .refused("--length, --temperature and --top-k: expected 0 or more");
+    CliRun.of("sample", "--load", model, "--top-p", 0, "--backend", "reference")
+        .refused("--temperature: expected a finite number; --top-p: above 0, up to 1");
   }
 
   @Test

@@ -135,6 +135,27 @@ class TrainCharLmTest {
         sample);
   }
 
+  /** One character to draw from is the likeliest, as with no temperature; on every backend. */
+  @Test
+  void theBestAloneIsWhatNoTemperatureTakes() throws IOException {
+    Path model = folder.resolve("m.safetensors");
+    train("reference", "--save", model, "--steps", 40).ok();
+    for (String backend : List.of("reference", "cpu", "emulated")) {
+      String best = sample(model, backend, "--temperature", 0);
+      assertEquals(21, best.codePointCount(0, best.length()), backend);
+      assertEquals(best, sample(model, backend, "--top-k", 1), backend);
+      assertEquals(best, sample(model, backend, "--top-p", 1e-9), backend);
+      assertNotEquals(best, sample(model, backend, "--temperature", 2), backend);
+    }
+  }
+
+  private static String sample(Path model, String backend, Object... options) {
+    List<Object> command = new ArrayList<>(List.of("sample", "--load", model, "--length", 20));
+    command.addAll(List.of("--backend", backend));
+    command.addAll(List.of(options));
+    return CliRun.of(command.toArray()).ok().out();
+  }
+
   @Test
   void quietPrintsNothing() throws IOException {
     assertEquals("", train("reference", "--steps", 2, "--quiet").ok().out());
