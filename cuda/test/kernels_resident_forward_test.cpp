@@ -235,19 +235,222 @@ void check(const Case& c) {
   check_same(name + ", another order of warps and blocks,", got, run(c, p, 78));
 }
 
+constexpr int64_t kCells[] = {FRNN_LSTM, FRNN_GRU, FRNN_GRU_RESET_BEFORE, FRNN_RNN_TANH,
+                              FRNN_RNN_RELU};
+
+int64_t tile_of(int64_t cell) {
+  return cell == FRNN_LSTM ? 8 : 16;
+}
+
+// One tile of units more than fits evenly, and one unit; and one unit less than two tiles a block.
+void check_sizes() {
+  for (const int64_t dtype : {FRNN_F32, FRNN_BF16, FRNN_F16}) {
+    for (const int64_t cell : kCells) {
+      for (const int cluster : {1, 2, 4, 8, 16}) {
+        const int64_t H = tile_of(cell) * cluster;
+        // The emulated machine has room for 16 small blocks.
+        if (cluster == 16 && dtype == FRNN_F32 && tile_of(cell) == 16) continue;
+        check({cell, dtype, 3, 3, 5, H + 1, cluster});
+        if (cluster > 8) continue;
+        check({cell, dtype, 2, 11, 2, 2 * H - 1, cluster, FRNN_TRAINING | FRNN_REVERSE, 0, true});
+      }
+    }
+  }
+}
+
+// Everything drawn: sizes, options, clusters.
+void check_drawn(uint64_t seed) {
+  Random random(seed);
+  const auto chance = [&](int64_t one_in) { return random.below(one_in) == 0; };
+  Case c{};
+  c.seed = seed;
+  c.cell = kCells[random.below(5)];
+  const int64_t dtypes[] = {FRNN_F32, FRNN_F32, FRNN_BF16, FRNN_F16};
+  c.dtype = dtypes[random.below(4)];
+  c.T = 1 + random.below(5), c.B = 1 + random.below(10), c.I = 1 + random.below(4);
+  c.cluster = 1 << random.below(4);
+  c.H = tile_of(c.cell) * (c.cluster - 1) + 1 + random.below(40);
+  const int64_t flags[] = {FRNN_TRAINING, FRNN_REVERSE, FRNN_BATCH_FIRST, FRNN_ALLOW_TF32};
+  for (const int64_t flag : flags)
+    c.flags |= chance(2) ? flag : 0;
+  if (c.cell == FRNN_LSTM) c.variant = random.below(4);  // peepholes, coupled gates
+  c.lengths = chance(2), c.optional = !chance(4), c.pad = chance(3) ? 3 : 0;
+  check(c);
+}
+
+// Every way in which warps share out a block's work: one and two rounds, 1 to 8 splits, weights in
+// registers alone and in shared memory, too.
+void check_shares() {
+  for (const int64_t cell : {FRNN_LSTM, FRNN_GRU, FRNN_GRU_RESET_BEFORE, FRNN_RNN_TANH}) {
+    for (const int64_t dtype : {FRNN_F32, FRNN_BF16}) {
+      for (const int64_t tiles : {1, 2, 4, 7, 8, 9}) {
+        if (tiles > 8 && cell != FRNN_LSTM && dtype == FRNN_F32) continue;  // does not fit
+        check({cell, dtype, 2, 2, 1, tiles * tile_of(cell) - 3, 1, FRNN_TRAINING});
+      }
+    }
+    check({cell, FRNN_BF16, 2, 2, 1, 410, 8});
+    check({cell, FRNN_F32, 2, 2, 1, 230, 8});
+  }
+}
+
+// Many orders of warps and blocks, bit for bit.
+void check_orders() {
+  for (const int64_t cell : kCells) {
+    for (const int cluster : {1, 2, 4}) {
+      const Case c = {cell, FRNN_BF16, 3, 2, 1, 33 * cluster, cluster, FRNN_TRAINING};
+      const Problem p = problem_of(c);
+      const Outputs first = run(c, p, 1);
+      for (int64_t seed = 2; seed <= 15; ++seed)
+        check_same(name_of(c) + format(", machine seed %d,", int(seed)), first, run(c, p, seed));
+    }
+  }
+}
+
+// Training and inference give the same bits; so do a row alone and among others.
+void check_consistency() {
+  for (const int64_t cell : kCells) {
+    for (const int cluster : {1, 2}) {
+      Case c = {cell, FRNN_F32, 4, 9, 2, 37, cluster};
+      c.lengths = true;
+      const Problem p = problem_of(c);
+      Case training = c;
+      training.flags = FRNN_TRAINING;
+      Problem trained = p;
+      trained.rnn.flags = FRNN_TRAINING;
+      const Outputs all = run(c, p, 1);
+      check_same(name_of(c) + ", training,", all, run(training, trained, 1));
+      Problem one = p;
+      one.rnn.B = 1;
+      one.lengths = {p.lengths[8]};
+      one.in["h0"] = Floats(p.in.at("h0").begin() + 8 * c.H, p.in.at("h0").end());
+      if (cell == FRNN_LSTM) {
+        one.in["c0"] = Floats(p.in.at("c0").begin() + 8 * c.H, p.in.at("c0").end());
+      }
+      Floats x;
+      for (int64_t t = 0; t < c.T; ++t) {
+        const auto from = p.in.at("x").begin() + (t * c.B + 8) * c.I;
+        x.insert(x.end(), from, from + c.I);
+      }
+      one.in["x"] = x;
+      const Outputs alone = run(c, one, 4);
+      const Floats hT(all.tensors.at("hT").begin() + 8 * c.H, all.tensors.at("hT").end());
+      FRNN_CHECK(same_bits(alone.tensors.at("hT"), hT));
+    }
+  }
+}
+
+// K0 reads what these kernels leave for backward: the reserves agree.
+void check_reserves() {
+  for (const int64_t cell : kCells) {
+    for (const int64_t flags : {int64_t{0}, int64_t{FRNN_REVERSE}}) {
+      Case c = {cell, FRNN_F32, 3, 3, 2, 19, 2, FRNN_TRAINING | flags};
+      const Problem p = problem_of(c);
+      const Outputs resident = run(c, p, 1);
+      c.cluster = 0;
+      const Outputs steps = run(c, p, 1);
+      FRNN_CHECK(resident.reserve.size() == steps.reserve.size());
+      for (size_t k = 0; k < steps.reserve.size(); ++k) {
+        if (std::isnan(steps.reserve[k])) continue;  // between its parts
+        FRNN_CHECK_NEAR(double(resident.reserve[k]), double(steps.reserve[k]), 1e-5);
+      }
+    }
+  }
+}
+
+// A long sequence in runs of steps: what one launch leaves the next begins with.
+void check_chunks() {
+  for (const int64_t cell : {FRNN_LSTM, FRNN_GRU}) {
+    const Case c = {cell, FRNN_F32, 60, 24000, 1, 4, 1};
+    Problem p = problem_of(c);
+    FRNN_CHECK(rnn_forward_workspace(p.rnn).chunk_steps < c.T);
+    const Outputs inference = run(c, p, 1);
+    p.rnn.flags = FRNN_TRAINING;
+    check_same(name_of(c) + ", in one launch,", inference, run(c, p, 1));
+  }
+}
+
+// fp32 products by three TF32 products: not worse than 8 times what plain fp32 sums give, also
+// where terms of very different size cancel.
+void check_fp32_products() {
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    Case c = {FRNN_RNN_RELU, FRNN_F32, 1, 8, 1, 100, 1};
+    c.seed = seed;
+    Problem p = problem_of(c);
+    Random random(100 + seed);
+    for (float& w : p.in.at("w_hh"))
+      w = static_cast<float>(random.uniform(-1, 1) * std::exp2(random.uniform(-12, 12)));
+    const Floats resident = run(c, p, 1).tensors.at("y");
+    const NaiveFamily naive = naive_of(p);
+    Case plain = c;
+    plain.cluster = 0;
+    const Floats steps = run(plain, p, 1).tensors.at("y");
+    double worst = 0, worst_plain = 0;
+    for (size_t k = 0; k < steps.size(); ++k) {
+      worst = std::fmax(worst, std::fabs(resident[k] - naive.y[k]));
+      worst_plain = std::fmax(worst_plain, std::fabs(steps[k] - naive.y[k]));
+    }
+    FRNN_CHECK(worst <= 8 * worst_plain);
+  }
+}
+
+// A million steps of one row would take hours here; a thousand show that errors do not pile up.
+void check_long() {
+  check({FRNN_LSTM, FRNN_F32, 600, 1, 1, 3, 1});
+  check({FRNN_GRU, FRNN_BF16, 600, 1, 1, 17, 2});
+}
+
+void check_refused(frnn_rnn rnn, const machine::Properties& properties, int cluster,
+                   const char* part) {
+  ResidentGeometry geometry;
+  const std::string reason = resident_geometry(rnn, properties, cluster, &geometry);
+  if (reason.find(part) == std::string::npos) {
+    fail(__FILE__, __LINE__, std::string("expected `") + part + "` in: `" + reason + "`");
+  }
+}
+
+void check_refusals() {
+  EmulatedDevice device;
+  machine::Properties properties = device->properties();
+  frnn_rnn rnn{};
+  rnn.cell = FRNN_LSTM, rnn.dtype = FRNN_F32, rnn.T = 2, rnn.B = 3, rnn.I = 4, rnn.H = 100;
+  check_refused(rnn, properties, 32, "clusters of 16 at the most");
+  check_refused(rnn, properties, 16, "needs as many tiles of 8 units, H=100 has 13");
+  rnn.H = 1000;
+  check_refused(rnn, properties, 1, "a block serves up to 128 hidden units");
+  check_refused(rnn, properties, 16, "the device has 232448");
+  rnn.H = 100, rnn.P = 10;
+  check_refused(rnn, properties, 1, "no projection");
+  rnn.P = 0, rnn.zoneout_h = 0.5;
+  check_refused(rnn, properties, 1, "no zoneout");
+  rnn.zoneout_h = 0, rnn.cell = FRNN_MUT2;
+  check_refused(rnn, properties, 1, "no MUT cells");
+  rnn.cell = FRNN_LSTM, rnn.variant = FRNN_NO_INPUT_GATE;
+  check_refused(rnn, properties, 1, "no ablated LSTM gates");
+  rnn.variant = 0;
+  properties.major = 7;
+  check_refused(rnn, properties, 1, "compute capability 8.0, the device has 7.0");
+
+  rnn.kernel = FRNN_KERNEL_SM, rnn.H = 1000;
+  GpuBlas blas;
+  const Status status = gpu_rnn_forward({*device, 0}, blas, rnn, 0);
+  FRNN_CHECK_REPORT_CODE(status, FRNN_UNSUPPORTED, "kernel", "H=1000");
+}
+
 }  // namespace
 }  // namespace frnn
 
 int main() {
   using namespace frnn;
-  for (const int64_t dtype : {FRNN_F32, FRNN_BF16, FRNN_F16}) {
-    for (const int64_t cell :
-         {FRNN_LSTM, FRNN_GRU, FRNN_GRU_RESET_BEFORE, FRNN_RNN_TANH, FRNN_RNN_RELU}) {
-      for (const int cluster : {1, 2}) {
-        check({cell, dtype, 3, 3, 5, 33, cluster});
-        check({cell, dtype, 3, 3, 5, 33, cluster, FRNN_TRAINING});
-      }
-    }
-  }
+  check_refusals();
+  check_sizes();
+  check_shares();
+  for (uint64_t seed = 1; seed <= 150; ++seed)
+    check_drawn(seed);
+  check_orders();
+  check_consistency();
+  check_reserves();
+  check_chunks();
+  check_fp32_products();
+  check_long();
   return testing::report();
 }

@@ -4,9 +4,10 @@
 // overloads beside itself (found by argument-dependent lookup): sigmoid, tanh, relu,
 // where_positive, clamp, where_inside, sqrt, the operators + - * /, and a conversion from float.
 //
-// Accuracy of the float forms: sigmoid within 3 ulp, tanh within 2 (expf and tanhf are within 1 to
-// 2 ulp on device and host; the sum and the quotient round once each). No fast-math forms: a
-// recurrent net feeds their error back at every step.
+// Accuracy of the float forms: sigmoid within 4 ulp, tanh within 3 (expf is within 1 to 2 ulp on
+// device and host, a GPU's reciprocal within 1; sums round once each). A recurrent net feeds their
+// error back at every step. On a GPU they have no branch and no call: the gates of a unit, and the
+// units of a thread, are then computed side by side instead of one after the other.
 
 #ifndef FUSEDRNN_SRC_CELLS_MATH_H_
 #define FUSEDRNN_SRC_CELLS_MATH_H_
@@ -19,14 +20,34 @@ namespace frnn {
 
 // 1 / (1 + e^-a). For a below -88 (float) the exponential is infinite and the quotient exactly 0.
 FRNN_HOST_DEVICE float sigmoid(float a) {
+#if defined(__CUDA_ARCH__)
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(1.0f + ::expf(-a)));
+  return y;
+#else
   return 1.0f / (1.0f + ::expf(-a));
+#endif
 }
 FRNN_HOST_DEVICE double sigmoid(double a) {
   return 1.0 / (1.0 + ::exp(-a));
 }
 
+// On a GPU: below 0.625 an odd polynomial of degree 11, fitted to a relative error of 2^-27.8;
+// above, 1 - 2 / (1 + e^2|a|).
 FRNN_HOST_DEVICE float tanh(float a) {
+#if defined(__CUDA_ARCH__)
+  const float size = ::fabsf(a), square = a * a;
+  float quotient;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(quotient) : "f"(1.0f + ::expf(2.0f * size)));
+  float series = ::fmaf(-0.005704985f, square, 0.020639084f);
+  series = ::fmaf(series, square, -0.053739715f);
+  series = ::fmaf(series, square, 0.13331442f);
+  series = ::fmaf(series, square, -0.3333328f);
+  const float small = ::fmaf(size * square, series, size);
+  return ::copysignf(size < 0.625f ? small : ::fmaf(-2.0f, quotient, 1.0f), a);
+#else
   return ::tanhf(a);
+#endif
 }
 FRNN_HOST_DEVICE double tanh(double a) {
   return ::tanh(a);

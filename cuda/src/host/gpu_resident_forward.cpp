@@ -32,14 +32,14 @@ class ResidentForwardCall {
                reinterpret_cast<const int32_t*>(rnn.lengths)};
     s_.variant = lstm_variant_of(rnn);
     s_.blocks = lstm_blocks_of(rnn);
-    s_.G = static_cast<int>(gates_of(rnn.cell, rnn.variant));
+    s_.columns = static_cast<int>(columns_);
     s_.relu = rnn.cell == FRNN_RNN_RELU;
     s_.w_hh = elements_at<Elem>(rnn.w_hh);
     s_.b_ih = elements_at<Elem>(rnn.b_ih), s_.b_hh = elements_at<Elem>(rnn.b_hh);
     s_.peephole = elements_at<Elem>(rnn.w_peephole);
     s_.h0 = elements_at<Elem>(rnn.h0), s_.c0 = elements_at<float>(rnn.c0);
     s_.y = elements_at<Elem>(rnn.y);
-    s_.y_ld = rnn.y_ld != 0 ? rnn.y_ld : rnn.H;
+    s_.y_ld = static_cast<int>(rnn.y_ld != 0 ? rnn.y_ld : rnn.H);
     s_.h_last = elements_at<Elem>(rnn.hT), s_.c_last = elements_at<float>(rnn.cT);
   }
 
@@ -85,7 +85,7 @@ class ResidentForwardCall {
     const RnnReserve reserve = rnn_reserve(rnn_);
     const RnnForwardWorkspace work = rnn_forward_workspace(rnn_);
     const int64_t state = rnn_.B * rnn_.H;
-    const bool lstm = rnn_.cell == FRNN_LSTM, keeps_gates = training_ && s_.G > 1;
+    const bool lstm = rnn_.cell == FRNN_LSTM, keeps_gates = training_ && columns_ > rnn_.H;
     float* const gates = keeps_gates ? floats_at(rnn_.reserve, reserve.gates)
                                      : floats_at(rnn_.workspace, work.gates);
     if (keeps_gates) s_.gates = gates;
@@ -100,7 +100,7 @@ class ResidentForwardCall {
       FRNN_TRY(input_product(begin * rnn_.B, (end - begin) * rnn_.B, gates));
       FRNN_TRY(blas_.end());
       s_.rows.first_step = static_cast<int>(begin), s_.rows.end_step = static_cast<int>(end);
-      s_.ax = gates, s_.ax_row = begin * rnn_.B;
+      s_.ax = floats_at(reinterpret_cast<int64_t>(gates), -4 * begin * rnn_.B * columns_);
       const bool last = end == rnn_.T;
       if (begin > 0) s_.h0 = s_.y + (begin - 1) * state;
       if (begin > 0 && lstm) s_.c0 = floats_at(rnn_.workspace, work.c);

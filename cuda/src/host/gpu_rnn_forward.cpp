@@ -154,12 +154,12 @@ Status gpu_rnn_fits(const frnn_rnn& rnn) {
   const int64_t limit = int64_t{1} << 31;
   const int64_t columns = gates_of(rnn.cell) * rnn.H;
   if (rnn.T * rnn.B < limit && rnn.B * rnn.H < limit && columns < limit && rnn.I < limit &&
-      rnn.T * columns < limit && rnn.x_ld < limit) {
+      rnn.T * columns < limit && rnn.x_ld < limit && rnn.y_ld < limit) {
     return Status::success();
   }
   return Status::fail(FRNN_UNSUPPORTED,
-                      format("rnn: T * B, B * H, T * G * H, I and x_ld must each be below 2^31 on "
-                             "a gpu, got T=%lld B=%lld "
+                      format("rnn: T * B, B * H, T * G * H, I, x_ld and y_ld must each be below "
+                             "2^31 on a gpu, got T=%lld B=%lld "
                              "I=%lld H=%lld: cut the sequence or the batch",
                              static_cast<long long>(rnn.T), static_cast<long long>(rnn.B),
                              static_cast<long long>(rnn.I), static_cast<long long>(rnn.H)));

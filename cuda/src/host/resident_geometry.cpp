@@ -40,7 +40,7 @@ int tiles_of_block(const ResidentShape& shape) {  // of the block that has most
 void place(ResidentGeometry* g) {
   ResidentShape& s = g->shape;
   const int warps = s.row_warps * s.splits;
-  const int held = held_depth(g->cell.row_tiles * g->rounds);
+  const int held = held_depth(g->cell.row_tiles, g->rounds, g->product == ResidentProduct::kF32);
   s.fragments_of_warp = g->rounds * g->cell.row_tiles * std::max(0, 2 * s.pairs_per_split - held);
   s.vectors_at = kBarrierBytes;
   s.weights_at = up(s.vectors_at + 2 * kBatchTile * s.pitch, 16);
@@ -65,12 +65,13 @@ void share_out(ResidentGeometry* geometry, int64_t limit) {
   for (int rounds = 1; rounds <= rounds_of(*geometry); ++rounds) {
     const int row_warps = divide_up(tiles, rounds);
     if (row_warps > kResidentWarps) continue;
-    for (int splits = 1; splits <= kResidentWarps / row_warps; ++splits) {
+    const int most_splits = rounds == 1 ? kResidentWarps / row_warps : 1;
+    for (int splits = 1; splits <= most_splits; splits *= 2) {
       ResidentGeometry g = *geometry;
       g.rounds = rounds;
       g.shape.row_warps = row_warps;
+      g.shape.splits = splits;
       g.shape.pairs_per_split = divide_up(g.shape.pairs, splits);
-      g.shape.splits = divide_up(g.shape.pairs, g.shape.pairs_per_split);
       place(&g);
       const bool fits = g.shape.bytes <= limit, best_fits = best.shape.bytes <= limit;
       const bool better = fits != best_fits ? fits
@@ -160,7 +161,7 @@ int ResidentGeometry::vector_bytes() const {
 }
 int ResidentGeometry::sum_bytes() const {
   if (shape.splits == 1) return 0;
-  return 2 * (shape.splits - 1) * tiles_of_block(shape) * cell.row_tiles * kFragmentBytes;
+  return 2 * shape.splits * tiles_of_block(shape) * cell.row_tiles * kFragmentBytes;
 }
 int ResidentGeometry::exchanged_bytes() const {
   if (shape.cluster == 1) return 0;

@@ -30,7 +30,7 @@ struct ResidentForward {
   ResidentRows rows;
   LstmVariant variant;
   LstmBlocks blocks;     // of an LSTM's gates
-  int G;                 // gate blocks of w_hh
+  int columns;           // G * H
   bool relu;             // the plain cell's nonlinearity; else tanh
   const Elem* w_hh;      // [G*H, H]
   const Elem* b_ih;      // [G*H], optional
@@ -38,10 +38,9 @@ struct ResidentForward {
   const Elem* peephole;  // [K, H], optional
   const Elem* h0;        // [B, H] before first_step, optional
   const float* c0;       // [B, H] likewise, optional
-  const float* ax;       // rows [., G*H]: W x
-  int64_t ax_row;        // the row that `ax` begins with
+  const float* ax;       // rows [., G*H]: W x; memory of the launch's own rows
   Elem* y;               // rows, stride y_ld: =
-  int64_t y_ld;
+  int y_ld;
   Elem* h_last;   // [B, H] = after each row's last step of the launch, optional
   float* c_last;  // [B, H] = likewise, optional
   // What backward reads, each optional.

@@ -34,8 +34,8 @@ class Exchange {
         rank_(shape.cluster > 1 ? machine::cluster_rank() : 0) {}
 
   FRNN_DEVICE int rank() const { return rank_; }
-  FRNN_DEVICE char* current() const { return vectors_ + count_ % 2 * bytes_; }
-  FRNN_DEVICE char* next() const { return vectors_ + (count_ + 1) % 2 * bytes_; }
+  FRNN_DEVICE char* current() const { return vectors_ + (count_ & 1u) * bytes_; }
+  FRNN_DEVICE char* next() const { return vectors_ + ((count_ & 1u) ^ 1u) * bytes_; }
 
   // By all threads, after both vectors were filled.
   FRNN_DEVICE void begin() {
@@ -51,33 +51,41 @@ class Exchange {
     machine::sync_cluster();
   }
 
-  // Sends `chunks` pieces of 16 bytes of the next vector to all peers, the lanes together; piece(i)
-  // is where piece i begins. The warp stored them before, and a sync_warp was between.
-  template <typename Piece>
-  FRNN_DEVICE void send(int chunks, const Piece& piece) const {
-    for (int i = machine::lane_index(); i < chunks * cluster_; i += machine::kWarp) {
-      const int peer = i / chunks;
-      if (peer == rank_) continue;
-      auto* const at = reinterpret_cast<machine::Float4*>(piece(i % chunks));
-      machine::store_async(at, *at, &full_[(count_ + 1) % 2], peer);
+  // Sends pieces of 16 bytes of the next vector to all peers, the lanes together; place(i) is where
+  // piece i of Pieces, a power of 2, begins. The warp stored them before, and a sync_warp was
+  // between. Every block begins with the peer after it: all at once do not fall upon one.
+  template <int Pieces, typename Place>
+  FRNN_DEVICE void send(const Place& place) const {
+    constexpr int kPeersAtOnce = machine::kWarp / Pieces;
+    auto* const at = reinterpret_cast<machine::Float4*>(place(machine::lane_index() % Pieces));
+    const machine::Float4 piece = *at;
+    for (int k = machine::lane_index() / Pieces; k < cluster_ - 1; k += kPeersAtOnce) {
+      const int peer = rank_ + 1 + k;
+      machine::store_async(at, piece, &full_[(count_ & 1u) ^ 1u],
+                           peer < cluster_ ? peer : peer - cluster_);
     }
   }
 
-  // By every warp, after it has stored its part, met at a sync_warp and sent it: the next vector
-  // becomes the current one. Nobody writes to a block that has the last vector, so it may exit.
-  FRNN_DEVICE void end() {
-    const int n = count_++;
-    if (cluster_ == 1) {
-      machine::sync_block();
-      return;
-    }
-    machine::TransactionBarrier* const full = &full_[count_ % 2];
+  // By every warp, after it has stored its part, met at a sync_warp and sent it.
+  FRNN_DEVICE void arrive() const {
+    if (cluster_ == 1) return;
+    machine::TransactionBarrier* const full = &full_[(count_ & 1u) ^ 1u];
     if (machine::thread_index() == 0) {
       machine::barrier_arrive_expect(full, remote_bytes_);
     } else if (machine::lane_index() == 0) {
       machine::barrier_arrive(full);
     }
-    machine::barrier_wait(full, n / 2 % 2);
+  }
+
+  // After it, by every warp: the next vector becomes the current one. Nobody writes to a block that
+  // has the last vector, so it may exit.
+  FRNN_DEVICE void wait() {
+    const unsigned n = count_++;
+    if (cluster_ == 1) {
+      machine::sync_block();
+    } else {
+      machine::barrier_wait(&full_[count_ & 1u], static_cast<int>(n >> 1 & 1u));
+    }
   }
 
  private:
@@ -87,7 +95,7 @@ class Exchange {
   const int remote_bytes_;
   const int cluster_;
   const int rank_;
-  int count_ = 0;
+  unsigned count_ = 0;
 };
 
 }  // namespace resident

@@ -33,13 +33,16 @@ FRNN_DEVICE int row_of(const ResidentRows& r, int b, int t) {  // T * B < 2^31
   return r.batch_first ? b * r.T + t : t * r.B + b;
 }
 
-template <typename Cell, typename Product, int Rounds>
+// Split: the reduction is cut, into 2, 4 or 8, and the splits share out the slots of a tile.
+template <typename Cell, typename Product, int Rounds, bool Split>
 class ForwardBlock {
   using Elem = typename Product::Elem;
-  static constexpr int kSlots = Cell::kSlots;
   static constexpr int kGates = Cell::kGates;
   static constexpr int kRowTiles = Cell::kRowTiles * Rounds;
-  static constexpr int kHeld = held_depth(kRowTiles);
+  static constexpr int kHeld = held_depth(Cell::kRowTiles, Rounds, Product::kSmall);
+  static constexpr int kOwn = Split ? Cell::kSlots / 2 : Cell::kSlots;  // slots of a thread
+  static constexpr int kOctets = Split ? kOwn : kOwn / 2;               // and units
+  static constexpr int kColumns = Split ? 1 : 2;
 
  public:
   FRNN_DEVICE ForwardBlock(const ResidentForward<Elem>& s, char* shared)
@@ -48,8 +51,10 @@ class ForwardBlock {
         exchange_(shared, s.shape, s.shape.pitch, bytes_of_peers(s.shape)),
         row_warp_(machine::warp_index() % s.shape.row_warps),
         split_(machine::warp_index() / s.shape.row_warps),
-        first_b_(machine::block_index() / s.shape.cluster * kBatchTile),
-        lane_unit_(machine::lane_index() / 4) {}
+        owners_(s.shape.splits < Cell::kSlots ? s.shape.splits : Cell::kSlots),
+        end_tile_(known(first_tile(s.shape, exchange_.rank() + 1))),
+        tile_(known(first_tile(s.shape, exchange_.rank())) + row_warp_),
+        first_b_(machine::block_index() / s.shape.cluster * kBatchTile) {}
 
   FRNN_DEVICE void run() {
     load_weights();
@@ -69,25 +74,36 @@ class ForwardBlock {
  private:
   // ---- Who owns what ----
 
+  // Computed here, neither again in every step nor once for all steps: a division there would cost
+  // more than a register, and registers for every sum of an address and a constant are not there.
+  static FRNN_DEVICE int known(int value) {
+    return static_cast<int>(machine::opaque(static_cast<uint32_t>(value)));
+  }
   static FRNN_DEVICE int bytes_of_peers(const ResidentShape& shape) {
     if (shape.cluster == 1) return 0;
     const int rank = machine::cluster_rank();
     const int own = first_tile(shape, rank + 1) - first_tile(shape, rank);
     return (shape.tiles - own) * Cell::kUnits * kBatchTile * static_cast<int>(sizeof(Elem));
   }
-  FRNN_DEVICE int begin_tile() const { return first_tile(s_.shape, exchange_.rank()); }
-  FRNN_DEVICE int end_tile() const { return first_tile(s_.shape, exchange_.rank() + 1); }
-  FRNN_DEVICE int tile_of(int round) const {
-    return begin_tile() + row_warp_ + round * s_.shape.row_warps;
+  FRNN_DEVICE int tile_of(int round) const { return tile_ + round * s_.shape.row_warps; }
+  FRNN_DEVICE bool has(int round) const { return tile_of(round) < end_tile_; }
+  // The slot of the tile that the warp's own slot i is; beyond the tile's where it has no such.
+  FRNN_DEVICE int slot_of(int i) const { return Split ? split_ + i * owners_ : i; }
+  FRNN_DEVICE bool owns(int i) const {
+    return !Split || (split_ < owners_ && slot_of(i) < Cell::kSlots);
   }
-  FRNN_DEVICE bool has(int round) const { return tile_of(round) < end_tile(); }
-  FRNN_DEVICE int unit_of(int round, int slot) const {
-    return tile_of(round) * Cell::kUnits + 8 * (slot / 2) + lane_unit_;
+  static FRNN_DEVICE constexpr int column_of(int i) { return Split ? 0 : i % 2; }
+  static FRNN_DEVICE constexpr int octet_of(int i) { return Split ? i : i / 2; }
+  FRNN_DEVICE int parity_of(int i) const { return Split ? split_ % 2 : i % 2; }
+  // The first of the slot's 8 units, and the lane's own.
+  FRNN_DEVICE int octet(int round, int i) const {
+    return tile_of(round) * Cell::kUnits + 8 * (slot_of(i) / 2);
   }
-  // Splits share out the slots of a tile; those of the later splits may be left without.
-  FRNN_DEVICE bool owns(int slot) const {
-    const int owners = s_.shape.splits < kSlots ? s_.shape.splits : kSlots;
-    return slot % owners == split_;
+  FRNN_DEVICE int unit_of(int round, int i) const {
+    return octet(round, i) + machine::lane_index() / 4;
+  }
+  FRNN_DEVICE bool mine(int round, int i) const {
+    return has(round) && owns(i) && unit_of(round, i) < s_.rows.H;
   }
 
   // ---- Before the loop ----
@@ -105,7 +121,8 @@ class ForwardBlock {
     const ResidentShape& shape = s_.shape;
     const int H = s_.rows.H, first_pair = split_ * shape.pairs_per_split;
     const int left = shape.pairs - first_pair;
-    const int k_tiles = 2 * (left < shape.pairs_per_split ? left : shape.pairs_per_split);
+    const int pairs = left < shape.pairs_per_split ? left : shape.pairs_per_split;
+    const int k_tiles = pairs > 0 ? 2 * pairs : 0;
     const int first_k = first_pair * 2 * Product::kDepth;
     const int depth = k_tiles * Product::kDepth;
     const int columns = H - first_k < depth ? H - first_k : depth;
@@ -115,7 +132,7 @@ class ForwardBlock {
     weights_.load(spilled, k_tiles, [&](int m, int row) {
       const int tile = tile_of(m % Rounds), j = tile * Cell::kUnits + Cell::unit_of(row);
       const int block = Cell::block_of(s_, Cell::gate_of(m / Rounds, row));
-      const bool there = tile < end_tile() && block >= 0 && j < H;
+      const bool there = tile < end_tile_ && block >= 0 && j < H;
       const int64_t at = (static_cast<int64_t>(block) * H + j) * H + first_k;
       return WeightRow{there ? s_.w_hh + at : nullptr, columns};
     });
@@ -143,9 +160,9 @@ class ForwardBlock {
       live_end_ = end > live_end_ ? end : live_end_;
     }
     FRNN_UNROLL
-    for (int p = 0; p < 2; ++p) {
-      const int b = first_b_ + 2 * (machine::lane_index() % 4) + p, length = length_of(r, b);
-      const int t = r.reverse ? length - 1 - r.first_step : r.first_step;
+    for (int p = 0; p < kColumns; ++p) {
+      const int b = first_b_ + 2 * (machine::lane_index() % 4) + parity_of(p);
+      const int length = length_of(r, b), t = r.reverse ? length - 1 - r.first_step : r.first_step;
       column_[p] = {b, length < r.end_step ? length : r.end_step, row_of(r, b, t)};
     }
     row_step_ = (r.batch_first ? 1 : r.B) * (r.reverse ? -1 : 1);
@@ -155,15 +172,14 @@ class ForwardBlock {
     FRNN_UNROLL
     for (int round = 0; round < Rounds; ++round) {
       FRNN_UNROLL
-      for (int e = 0; e < kSlots; ++e) {
-        const int j = unit_of(round, e), b = column_[e % 2].b;
-        mine_[round][e] = has(round) && owns(e) && j < s_.rows.H;
-        if (e % 2 == 0 && has(round) && j < s_.rows.H) unit_[round][e / 2] = Cell::unit(s_, j);
-        const bool there = mine_[round][e] && b < s_.rows.B;
+      for (int i = 0; i < kOwn; ++i) {
+        const int j = unit_of(round, i), b = column_[column_of(i)].b;
+        if (column_of(i) == 0 && mine(round, i)) unit_[round][octet_of(i)] = Cell::unit(s_, j);
+        const bool there = mine(round, i) && b < s_.rows.B;
         const int64_t at = static_cast<int64_t>(b) * s_.rows.H + j;
         const float h0 = there && s_.h0 != nullptr ? widen(s_.h0[at]) : 0.0f;
-        memory_[round][e] = Cell::begin(h0, there && s_.c0 != nullptr ? s_.c0[at] : 0.0f);
-        fetch(round, e, s_.rows.first_step, column_[e % 2].row);
+        memory_[round][i] = Cell::begin(h0, there && s_.c0 != nullptr ? s_.c0[at] : 0.0f);
+        fetch(round, i, s_.rows.first_step, column_[column_of(i)].row);
       }
     }
   }
@@ -173,12 +189,12 @@ class ForwardBlock {
     FRNN_UNROLL
     for (int round = 0; round < Rounds; ++round) {
       FRNN_UNROLL
-      for (int e = 0; e < kSlots; ++e) {
-        const Column& c = column_[e % 2];
-        if (!mine_[round][e] || c.b >= s_.rows.B || c.end > s_.rows.first_step) continue;
-        const int64_t at = static_cast<int64_t>(c.b) * s_.rows.H + unit_of(round, e);
+      for (int i = 0; i < kOwn; ++i) {
+        const Column& c = column_[column_of(i)];
+        if (!mine(round, i) || c.b >= s_.rows.B || c.end > s_.rows.first_step) continue;
+        const int64_t at = static_cast<int64_t>(c.b) * s_.rows.H + unit_of(round, i);
         if (s_.h_last != nullptr) s_.h_last[at] = s_.h0 != nullptr ? s_.h0[at] : narrow<Elem>(0.0f);
-        if (s_.c_last != nullptr) s_.c_last[at] = Cell::cell_state(memory_[round][e]);
+        if (s_.c_last != nullptr) s_.c_last[at] = Cell::cell_state(memory_[round][i]);
       }
     }
   }
@@ -186,14 +202,13 @@ class ForwardBlock {
   // ---- A step ----
 
   // W x of a slot at `step`, if the row lives then.
-  FRNN_DEVICE void fetch(int round, int e, int step, int row) {
-    if (!mine_[round][e] || step >= column_[e % 2].end) return;
-    const int64_t H = s_.rows.H;
-    const float* const from = s_.ax + (row - s_.ax_row) * s_.G * H + unit_of(round, e);
+  FRNN_DEVICE void fetch(int round, int i, int step, int row) {
+    if (!mine(round, i) || step >= column_[column_of(i)].end) return;
+    const float* const from = s_.ax + (static_cast<int64_t>(row) * s_.columns + unit_of(round, i));
     FRNN_UNROLL
     for (int q = 0; q < kGates; ++q) {
       const int block = Cell::block_of(s_, q);
-      ax_[round][e][q] = block >= 0 ? from[block * H] : 0.0f;
+      ax_[round][i][q] = block >= 0 ? from[block * s_.rows.H] : 0.0f;
     }
   }
 
@@ -208,117 +223,153 @@ class ForwardBlock {
     const int first_pair = split_ * s_.shape.pairs_per_split;
     multiply<kFirst, kLast>(
         weights_, vector_row(exchange_.current(), s_.shape.pitch) + 64 * first_pair, sums_);
-    if (s_.shape.splits > 1) hand_over_sums<Pass>();
+    if constexpr (Split) {
+      hand_over_sums<Pass>();
+      machine::sync_block();
+    }
+    const bool plain = Cell::is_plain(s_);
     FRNN_UNROLL
     for (int round = 0; round < Rounds; ++round) {
-      FRNN_UNROLL
-      for (int e = 0; e < kSlots; ++e) {
-        if (has(round) && owns(e)) advance<Pass>(round, e, step);
+      if (!has(round) || !owns(0)) continue;
+      if (plain) {
+        advance<Pass, true>(round, step);
+      } else {
+        advance<Pass, false>(round, step);
       }
     }
-    if (!kEnds || !last) send();
+    const bool goes_on = !kEnds || !last;
+    if (goes_on) {
+      send();
+      exchange_.arrive();
+    }
     if constexpr (kEnds) save(step);
-    if (!kEnds || !last) exchange_.end();
+    if (goes_on) exchange_.wait();
   }
 
-  template <int Pass>
-  FRNN_DEVICE void advance(int round, int e, int step) {
-    const Column& column = column_[e % 2];
-    Elem stored = narrow<Elem>(0.0f);
-    if (mine_[round][e] && step < column.end) {
+  // The slots of a round, side by side: what a slot must not keep is computed all the same.
+  template <int Pass, bool Plain>
+  FRNN_DEVICE void advance(int round, int step) {
+    FRNN_UNROLL
+    for (int i = 0; i < kOwn; ++i) {
+      const bool live = mine(round, i) && step < column_[column_of(i)].end;
       float ah[kGates] = {};
-      FRNN_UNROLL
-      for (int q = Cell::first_gate(Pass); q < Cell::first_gate(Pass + 1); ++q)
-        ah[q] = s_.shape.splits > 1 ? gathered_sum(round, e, q) : own_sum(round, e, q);
-      stored = narrow<Elem>(Cell::template advance<Pass>(s_, unit_of(round, e), unit_[round][e / 2],
-                                                         ax_[round][e], ah, &memory_[round][e],
-                                                         &result_[round][e]));
+      if constexpr (Split) {
+        gather_sums<Pass>(round, owns(i) ? slot_of(i) : 0, ah);
+      } else {
+        FRNN_UNROLL
+        for (int q = Cell::first_gate(Pass); q < Cell::first_gate(Pass + 1); ++q)
+          ah[q] = own_sum(round, i, q);
+      }
+      typename Cell::Memory memory = memory_[round][i];
+      const float value = Cell::template advance<Pass, Plain, typename Product::Real>(
+          s_, unit_of(round, i), unit_[round][octet_of(i)], ax_[round][i], ah, &memory,
+          &result_[round][i]);
+      const Elem stored = narrow<Elem>(live ? value : 0.0f);
       if constexpr (Pass == Cell::kPasses - 1) {
-        h_[round][e] = stored;
-        Cell::keep_h(&memory_[round][e], widen(stored));
-        fetch(round, e, step + 1, column.row + row_step_);
+        h_[round][i] = stored;
+        Cell::keep_h(&memory, widen(stored));
+        if (live) memory_[round][i] = memory;
+      }
+      if (owns(i)) {
+        const int n = 2 * (machine::lane_index() % 4) + parity_of(i);
+        *reinterpret_cast<Elem*>(place_of(n, unit_of(round, i))) = Product::stored(stored);
       }
     }
-    *reinterpret_cast<Elem*>(place_of(e, unit_of(round, e))) = Product::stored(stored);
   }
 
-  // Of a value of the lane's column in the next vector.
-  FRNN_DEVICE char* place_of(int e, int j) const {
-    const int n = 2 * (machine::lane_index() % 4) + e % 2;
-    return exchange_.next() + n * s_.shape.pitch + j * static_cast<int>(sizeof(Elem));
+  // Of unit j of column n in the next vector.
+  FRNN_DEVICE char* place_of(int n, int j) const {
+    return exchange_.next() + known(n * s_.shape.pitch + j * static_cast<int>(sizeof(Elem)));
   }
 
-  // A slot is 8 neighbouring units of 4 columns: 16 or 32 bytes of each column.
+  // 8 neighbouring units are 16 or 32 bytes of each column, of which the warp has 8 or every other.
   FRNN_DEVICE void send() const {
-    constexpr int kPieces = 8 * static_cast<int>(sizeof(Elem)) / 16;
+    constexpr int kOfColumn = 8 * static_cast<int>(sizeof(Elem)) / 16;
     if (s_.shape.cluster == 1) return;
     machine::sync_warp();
     FRNN_UNROLL
     for (int round = 0; round < Rounds; ++round) {
+      if (!has(round)) continue;
       FRNN_UNROLL
-      for (int e = 0; e < kSlots; ++e) {
-        if (!has(round) || !owns(e)) continue;
-        const int first = tile_of(round) * Cell::kUnits + 8 * (e / 2);
-        char* const octet = exchange_.next() + first * static_cast<int>(sizeof(Elem));
-        exchange_.send(4 * kPieces, [&](int i) {
-          return octet + (2 * (i / kPieces) + e % 2) * s_.shape.pitch + 16 * (i % kPieces);
+      for (int i = 0; i < kOwn; i += kColumns) {
+        if (!owns(i)) continue;
+        exchange_.template send<(Split ? 4 : 8) * kOfColumn>([&](int piece) {
+          const int n = piece / kOfColumn;
+          return place_of(Split ? 2 * n + split_ % 2 : n, octet(round, i)) +
+                 16 * (piece % kOfColumn);
         });
       }
     }
   }
 
+  // What the step leaves in device memory, and W x of the next.
   FRNN_DEVICE void save(int step) {
     FRNN_UNROLL
     for (int round = 0; round < Rounds; ++round) {
       FRNN_UNROLL
-      for (int e = 0; e < kSlots; ++e) {
-        const Column& column = column_[e % 2];
-        if (!mine_[round][e] || step >= column.end) continue;
-        const int j = unit_of(round, e);
-        s_.y[column.row * s_.y_ld + j] = h_[round][e];
-        Cell::save(s_, memory_[round][e], result_[round][e], column.row, j);
+      for (int i = 0; i < kOwn; ++i)
+        fetch(round, i, step + 1, column_[column_of(i)].row + row_step_);
+    }
+    FRNN_UNROLL
+    for (int round = 0; round < Rounds; ++round) {
+      FRNN_UNROLL
+      for (int i = 0; i < kOwn; ++i) {
+        const Column& column = column_[column_of(i)];
+        if (!mine(round, i) || step >= column.end) continue;
+        const int j = known(unit_of(round, i));
+        s_.y[static_cast<int64_t>(column.row) * s_.y_ld + j] = h_[round][i];
+        Cell::save(s_, memory_[round][i], result_[round][i], column.row, j);
         if (step + 1 != column.end) continue;
         const int64_t at = static_cast<int64_t>(column.b) * s_.rows.H + j;
-        if (s_.h_last != nullptr) s_.h_last[at] = h_[round][e];
-        if (s_.c_last != nullptr) s_.c_last[at] = Cell::cell_state(memory_[round][e]);
+        if (s_.h_last != nullptr) s_.h_last[at] = h_[round][i];
+        if (s_.c_last != nullptr) s_.c_last[at] = Cell::cell_state(memory_[round][i]);
       }
     }
-    column_[0].row += row_step_;
-    column_[1].row += row_step_;
+    FRNN_UNROLL
+    for (int p = 0; p < kColumns; ++p)
+      column_[p].row += row_step_;
   }
 
   // ---- Sums of a reduction that was split ----
 
-  FRNN_DEVICE float own_sum(int round, int e, int q) const {
-    const Element at = Cell::where_is(q, e);
+  FRNN_DEVICE float own_sum(int round, int slot, int q) const {
+    const Element at = Cell::where_is(q, slot);
     return sums_[at.row_tile * Rounds + round].at(at.index);
   }
-  FRNN_DEVICE float* shared_sum(int split, int round, int e, int q) const {
-    const int warp = split * s_.shape.row_warps + row_warp_;
-    const int at = ((warp * Rounds + round) * kSlots + e) * kGates + q;
-    return reinterpret_cast<float*>(shared_ + s_.shape.sums_at) + at * machine::kWarp +
-           machine::lane_index();
+  // Of split 0; those of the next are sums_stride() floats further, those of gate q kWarp * q.
+  FRNN_DEVICE float* sums_of(int round, int slot) const {
+    const int at = ((row_warp_ * Rounds + round) * Cell::kSlots + slot) * kGates * machine::kWarp;
+    return reinterpret_cast<float*>(shared_ + s_.shape.sums_at) + known(at + machine::lane_index());
+  }
+  FRNN_DEVICE int sums_stride() const {
+    return s_.shape.row_warps * Rounds * Cell::kSlots * kGates * machine::kWarp;
   }
   template <int Pass>
   FRNN_DEVICE void hand_over_sums() const {
     FRNN_UNROLL
     for (int round = 0; round < Rounds; ++round) {
       FRNN_UNROLL
-      for (int e = 0; e < kSlots; ++e) {
-        if (owns(e)) continue;
+      for (int slot = 0; slot < Cell::kSlots; ++slot) {
+        float* const to = sums_of(round, slot) + split_ * sums_stride();
         FRNN_UNROLL
         for (int q = Cell::first_gate(Pass); q < Cell::first_gate(Pass + 1); ++q)
-          *shared_sum(split_, round, e, q) = own_sum(round, e, q);
+          to[q * machine::kWarp] = own_sum(round, slot, q);
       }
     }
-    machine::sync_block();
   }
-  // In the order of the splits, whichever of them adds up.
-  FRNN_DEVICE float gathered_sum(int round, int e, int q) const {
-    float sum = split_ == 0 ? own_sum(round, e, q) : *shared_sum(0, round, e, q);
-    for (int split = 1; split < s_.shape.splits; ++split)
-      sum += split == split_ ? own_sum(round, e, q) : *shared_sum(split, round, e, q);
-    return sum;
+  // Always in the order of the splits.
+  template <int Pass>
+  FRNN_DEVICE void gather_sums(int round, int slot, float (&ah)[kGates]) const {
+    const float* even = sums_of(round, slot);
+    const int stride = sums_stride();
+    FRNN_UNROLL
+    for (int split = 0; split < kResidentWarps; split += 2) {
+      if (split >= s_.shape.splits) break;
+      FRNN_UNROLL
+      for (int q = Cell::first_gate(Pass); q < Cell::first_gate(Pass + 1); ++q)
+        ah[q] += even[q * machine::kWarp] + even[stride + q * machine::kWarp];
+      even += 2 * stride;
+    }
   }
 
   // ---- After the loop ----
@@ -326,12 +377,12 @@ class ForwardBlock {
   // Rows beyond their length: y of the block's units is zero.
   FRNN_DEVICE void clear_rest_of_y() const {
     const ResidentRows& r = s_.rows;
-    const int first = begin_tile() * Cell::kUnits;
-    const int end = end_tile() * Cell::kUnits < r.H ? end_tile() * Cell::kUnits : r.H;
+    const int first = (tile_ - row_warp_) * Cell::kUnits;
+    const int end = end_tile_ * Cell::kUnits < r.H ? end_tile_ * Cell::kUnits : r.H;
     for (int b = first_b_; b < first_b_ + kBatchTile && b < r.B; ++b) {
       const int length = length_of(r, b);
       for (int t = length > r.first_step ? length : r.first_step; t < r.end_step; ++t) {
-        Elem* const to = s_.y + row_of(r, b, t) * s_.y_ld;
+        Elem* const to = s_.y + static_cast<int64_t>(row_of(r, b, t)) * s_.y_ld;
         for (int j = first + machine::thread_index(); j < end; j += machine::thread_count())
           to[j] = narrow<Elem>(0.0f);
       }
@@ -343,28 +394,29 @@ class ForwardBlock {
   Exchange exchange_;
   const int row_warp_;
   const int split_;
+  const int owners_;  // splits that have slots
+  const int end_tile_;
+  const int tile_;  // the warp's first
   const int first_b_;
-  const int lane_unit_;
   int live_end_ = 0;
   int row_step_ = 0;
-  Column column_[2];
-  bool mine_[Rounds][kSlots];
+  Column column_[kColumns];
   Weights<Product, kRowTiles, kHeld> weights_;
   Sums<Product, kRowTiles> sums_[kRowTiles];
-  typename Cell::Unit unit_[Rounds][kSlots / 2];
-  typename Cell::Memory memory_[Rounds][kSlots];
-  typename Cell::Result result_[Rounds][kSlots];
-  float ax_[Rounds][kSlots][kGates];
-  Elem h_[Rounds][kSlots];
+  typename Cell::Unit unit_[Rounds][kOctets] = {};
+  typename Cell::Memory memory_[Rounds][kOwn];
+  typename Cell::Result result_[Rounds][kOwn];
+  float ax_[Rounds][kOwn][kGates] = {};
+  Elem h_[Rounds][kOwn];
 };
 
 // Grid: kBatchTile rows of the batch for each cluster, 32 threads for each warp of the shape. Moved
 // for a unit and step: 4 bytes of W x for each gate and what is saved; operations: 2 H for each
 // gate.
-template <typename Cell, typename Product, int Rounds>
+template <typename Cell, typename Product, int Rounds, bool Split>
 FRNN_KERNEL_BOUNDS(kResidentThreads, 1)
 void resident_forward_kernel(ResidentForward<typename Product::Elem> s) {
-  ForwardBlock<Cell, Product, Rounds> block(s, machine::dynamic_shared<char>());
+  ForwardBlock<Cell, Product, Rounds, Split> block(s, machine::dynamic_shared<char>());
   block.run();
 }
 
@@ -374,9 +426,10 @@ Status launch_forward(const Queue& queue, const char* name, const ResidentLaunch
   const ResidentShape& shape = args.shape;
   const machine::Grid grid = {launch.blocks, machine::kWarp * shape.row_warps * shape.splits,
                               shape.bytes, false, shape.cluster};
-  auto* kernel = resident_forward_kernel<Cell, Product, 1>;
+  auto* kernel = shape.splits == 1 ? resident_forward_kernel<Cell, Product, 1, false>
+                                   : resident_forward_kernel<Cell, Product, 1, true>;
   if constexpr (most_rounds(Cell::kRowTiles, sizeof(typename Product::Elem)) == 2) {
-    if (launch.rounds == 2) kernel = resident_forward_kernel<Cell, Product, 2>;
+    if (launch.rounds == 2) kernel = resident_forward_kernel<Cell, Product, 2, false>;
   }
   return queue.context.launch(name, kernel, grid, queue.stream, args);
 }

@@ -4,6 +4,7 @@
 //
 // A "product" says how elements are stored and multiplied:
 //   Elem                    of weights, biases, h and y in device memory
+//   Real                    in which the cell computes
 //   kDepth                  values of a k tile, which is 32 bytes of the vector in every product
 //   kSmall                  whether small products have accumulators of their own
 //   multiply(sum, small, weights, values)
@@ -11,6 +12,7 @@
 #ifndef FUSEDRNN_SRC_KERNELS_RESIDENT_PRODUCT_H_
 #define FUSEDRNN_SRC_KERNELS_RESIDENT_PRODUCT_H_
 
+#include "kernels/quick.h"
 #include "kernels/resident_shape.h"
 #include "machine/matrix.h"
 
@@ -25,6 +27,7 @@ struct Fragment {
 template <typename E>
 struct HalfProduct {
   using Elem = E;
+  using Real = Quick;
   static constexpr int kDepth = 16;
   static constexpr bool kSmall = false;
 
@@ -38,6 +41,7 @@ struct HalfProduct {
 // fp32 rounded to TF32 where it is stored for the product: once for a weight, once a step for h.
 struct Tf32Product {
   using Elem = float;
+  using Real = float;
   static constexpr int kDepth = 8;
   static constexpr bool kSmall = false;
 
@@ -55,6 +59,7 @@ struct Tf32Product {
 // The small products have an accumulator of their own, so that none is lost beside a big sum.
 struct F32Product {
   using Elem = float;
+  using Real = float;
   static constexpr int kDepth = 8;
   static constexpr bool kSmall = true;
 
@@ -111,6 +116,7 @@ FRNN_DEVICE Fragment load_fragment(const At& at) {
 // registers and the rest in shared memory at `spilled`, one 16-byte load a lane.
 template <typename Product, int RowTiles, int Held>
 struct Weights {
+  static constexpr int kAtOnce = Product::kDepth == 16 ? 2 : 4;  // fragments that are on their way
   Fragment held[RowTiles][Held];
   const float* spilled;  // this lane's first 16 bytes
   int depth;
@@ -119,17 +125,21 @@ struct Weights {
   template <typename Row>
   FRNN_DEVICE void load(float* shared, int k_tiles, const Row& row) {
     using machine::float_of;
-    const int g = machine::lane_index() / 4;
     depth = k_tiles;
     spilled = shared + 4 * machine::lane_index();
     FRNN_UNROLL
     for (int m = 0; m < RowTiles; ++m) {
+      // Here, not for all tiles in advance: addresses are two registers each.
+      const int g = static_cast<int>(machine::opaque(machine::lane_index() / 4));
       const auto low = row(m, g), high = row(m, g + 8);
       FRNN_UNROLL
       for (int k = 0; k < Held; ++k) {
-        held[m][k] = load_rows<Product>(low, high, Product::kDepth * k);
+        Fragment& f = held[m][k] = load_rows<Product>(low, high, Product::kDepth * k);
         // Or the compiler would have more loads on their way than there are registers left.
-        if (k % 4 == 3) machine::hold_loads();
+        FRNN_UNROLL
+        for (int i = 0; i < 4; ++i)
+          f.r[i] = machine::opaque(f.r[i]);
+        if (k % kAtOnce == kAtOnce - 1) machine::hold_loads();
       }
       float* to = shared + 4 * machine::lane_index() + m * (kFragmentBytes / 4);
       for (int k = Held; k < depth; ++k) {
@@ -174,35 +184,60 @@ FRNN_DEVICE const char* vector_row(const char* vector, int pitch) {
   return vector + machine::lane_index() % 8 * pitch + machine::lane_index() / 8 * 16;
 }
 
+// sums[m] += tile m of a pair of k tiles for m in [First, Last): b is the pair of the vector, at(m,
+// k) the weights.
+template <int First, int Last, typename Product, int RowTiles, typename At>
+FRNN_DEVICE void multiply_pair(const uint32_t (&b)[4], Sums<Product, RowTiles> (&sums)[RowTiles],
+                               const At& at) {
+  const uint32_t low[2] = {b[0], b[1]}, high[2] = {b[2], b[3]};
+  FRNN_UNROLL
+  for (int m = First; m < Last; ++m)
+    sums[m].template add<0>(at(m, 0), low);
+  FRNN_UNROLL
+  for (int m = First; m < Last; ++m)
+    sums[m].template add<1>(at(m, 1), high);
+}
+
 // sums[m] += tile m of the weights times the vector, for the tiles [First, Last); `row` is the
 // lane's address of the split's first pair.
 template <int First, int Last, typename Product, int RowTiles, int Held>
 FRNN_DEVICE void multiply(const Weights<Product, RowTiles, Held>& w, const char* row,
                           Sums<Product, RowTiles> (&sums)[RowTiles]) {
-  FRNN_UNROLL
-  for (int k = 0; k < Held; k += 2) {
-    if (k >= w.depth) break;  // the same for all lanes
+  const auto held_pair = [&](const uint32_t(&b)[4], int k) {
+    multiply_pair<First, Last>(b, sums, [&](int m, int half) { return w.held[m][k + half]; });
+  };
+  const auto spilled_pair = [&](int k) {
     uint32_t b[4];
     machine::load_matrices<4>(b, row + 32 * k);
-    const uint32_t low[2] = {b[0], b[1]}, high[2] = {b[2], b[3]};
+    multiply_pair<First, Last>(
+        b, sums, [&](int m, int half) { return w.spilled_at((k - Held + half) * RowTiles + m); });
+  };
+  // Three products and the splitting hide a load; one product does not: then no branch may stand
+  // between the loads of the vector, and the next is under way before it is needed.
+  if (!Product::kSmall && w.depth >= Held) {
+    uint32_t b[2][4];
+    machine::load_matrices<4>(b[0], row);
     FRNN_UNROLL
-    for (int m = First; m < Last; ++m)
-      sums[m].template add<0>(w.held[m][k], low);
+    for (int k = 0; k < Held; k += 2) {
+      if (k + 2 < Held) machine::load_matrices<4>(b[(k / 2 + 1) % 2], row + 32 * (k + 2));
+      held_pair(b[k / 2 % 2], k);
+    }
+  } else {
     FRNN_UNROLL
-    for (int m = First; m < Last; ++m)
-      sums[m].template add<1>(w.held[m][k + 1], high);
+    for (int k = 0; k < Held; k += 2) {
+      if (k >= w.depth) break;  // the same for all lanes
+      uint32_t b[4];
+      machine::load_matrices<4>(b, row + 32 * k);
+      held_pair(b, k);
+    }
   }
-  for (int k = Held; k < w.depth; k += 2) {
-    uint32_t b[4];
-    machine::load_matrices<4>(b, row + 32 * k);
-    const uint32_t low[2] = {b[0], b[1]}, high[2] = {b[2], b[3]};
-    const int at = (k - Held) * RowTiles;
-    FRNN_UNROLL
-    for (int m = First; m < Last; ++m)
-      sums[m].template add<0>(w.spilled_at(at + m), low);
-    FRNN_UNROLL
-    for (int m = First; m < Last; ++m)
-      sums[m].template add<1>(w.spilled_at(at + RowTiles + m), high);
+  if constexpr (Product::kSmall) {
+    FRNN_NO_UNROLL
+    for (int k = Held; k < w.depth; k += 2)
+      spilled_pair(k);
+  } else {
+    for (int k = Held; k < w.depth; k += 2)
+      spilled_pair(k);
   }
 }
 

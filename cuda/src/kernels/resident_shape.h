@@ -27,7 +27,7 @@ struct ResidentShape {
   int cluster;          // C, blocks
   int tiles;            // unit tiles of the layer
   int row_warps;        // warps that share out a block's unit tiles
-  int splits;           // ways that the reduction is cut
+  int splits;           // ways that the reduction is cut: 1, 2, 4 or 8; 1 with two rounds
   int pairs;            // k tile pairs of the vector
   int pairs_per_split;  // but for the last, which may have fewer
   int pitch;            // bytes; an odd multiple of 16: ldmatrix finds its 8 rows in all banks
@@ -41,13 +41,17 @@ struct ResidentShape {
 
 // The first unit tile of block `rank`.
 FRNN_HOST_DEVICE int first_tile(const ResidentShape& shape, int rank) {
-  return static_cast<int>(static_cast<long long>(shape.tiles) * rank / shape.cluster);
+  return static_cast<int>(static_cast<unsigned>(shape.tiles * rank) /
+                          static_cast<unsigned>(shape.cluster));
 }
 
-// Depth, in k tiles, of what a warp holds in registers of each of its `tiles` 16-row tiles: 128
-// registers of each lane, fewer where the sums and gates of many tiles need some, too.
-constexpr int held_depth(int tiles) {
-  return (tiles < 3 ? 32 : tiles < 6 ? 24 : 16) / tiles / 2 * 2;
+// Depth, in k tiles, of what a warp holds in registers of each of its 16-row tiles: 128 registers
+// of each lane, fewer where the sums and gates of many tiles need some, too, and where fp32 weights
+// are taken apart (`apart`).
+constexpr int held_depth(int row_tiles, int rounds, bool apart) {
+  const int tiles = row_tiles * rounds;
+  const int fragments = tiles == 6 ? 16 : (rounds == 2 || tiles == 3) ? 24 : 32;
+  return (fragments - (apart ? 4 : 0)) / tiles / 2 * 2;
 }
 
 // Unit tiles that a warp may serve, by the 16-row tiles of each: the kernels that are compiled. A

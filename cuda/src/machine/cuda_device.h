@@ -11,6 +11,7 @@
 #define FRNN_KERNEL_BOUNDS(threads, blocks) __global__ __launch_bounds__(threads, blocks)
 #define FRNN_DEVICE __device__ __forceinline__
 #define FRNN_UNROLL _Pragma("unroll")
+#define FRNN_NO_UNROLL _Pragma("unroll 1")
 #define FRNN_SHARED(name, ...) __shared__ ::frnn::machine::Identity<__VA_ARGS__> name
 
 namespace frnn::machine {

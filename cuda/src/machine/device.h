@@ -12,6 +12,7 @@
 //   FRNN_DEVICE                                      a function called by kernels only
 //   FRNN_HOST_DEVICE                                 (qualifiers.h) a function for both sides
 //   FRNN_UNROLL                                      before a loop with a constant trip count
+//   FRNN_NO_UNROLL                                   before one that shall stay a loop: registers
 //   FRNN_SHARED(name, type);                         an uninitialised variable of the block, as in
 //                                                    FRNN_SHARED(tile, float[32][33]); it must be
 //                                                    reached by every thread or by none that uses

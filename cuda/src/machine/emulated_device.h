@@ -14,6 +14,7 @@
 #define FRNN_KERNEL_BOUNDS(threads, blocks)
 #define FRNN_DEVICE inline
 #define FRNN_UNROLL
+#define FRNN_NO_UNROLL
 // Each declaration, and each instantiation of a template around it, is a site of its own; the
 // emulator gives a site one place in the shared memory of every block of a launch.
 #define FRNN_SHARED(name, ...)                                                           \
