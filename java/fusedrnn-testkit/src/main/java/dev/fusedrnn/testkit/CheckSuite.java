@@ -38,8 +38,8 @@ public final class CheckSuite {
 
   /**
    * Cases for every day: each cell at odd shapes, with and without each optional tensor; layers,
-   * directions, lengths, variants and masks; every operation beside the cells; and training that is
-   * stopped and resumed.
+   * directions, lengths, variants and masks; every operation beside the cells; training that is
+   * stopped and resumed, and that runs as a graph.
    *
    * @param seed of all data
    * @return the cases
@@ -62,6 +62,7 @@ public final class CheckSuite {
     cases.addAll(FamilyChecks.quick(seeds));
     cases.addAll(OpChecks.quick(seeds));
     cases.addAll(ResumeCheck.quick(seeds));
+    cases.addAll(TrainingStepCheck.quick(seeds));
     return cases;
   }
 
