@@ -1,8 +1,10 @@
 package dev.fusedrnn.testkit;
 
 import dev.fusedrnn.Cell;
+import dev.fusedrnn.SequenceKernel;
 import dev.fusedrnn.testkit.RnnCase.Part;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -94,6 +96,28 @@ public final class CheckSuite {
     }
     cases.addAll(FamilyChecks.full(seeds));
     cases.addAll(OpChecks.full(seeds));
+    return cases;
+  }
+
+  /**
+   * Cases of certain sequence kernels, each forced: every cell, element type and cluster at odd
+   * sizes, lengths and directions.
+   *
+   * @param kernels which
+   * @param all whether there shall be larger and drawn shapes too
+   * @param seed of all data and shapes
+   * @return the cases; cuda and emulated serve them
+   */
+  public static List<CheckCase> kernels(
+      Collection<SequenceKernel> kernels, boolean all, long seed) {
+    List<CheckCase> cases = new ArrayList<>();
+    SplittableRandom seeds = new SplittableRandom(seed);
+    for (SequenceKernel kernel : kernels) {
+      cases.addAll(KernelChecks.quick(kernel, seeds));
+      if (all) {
+        cases.addAll(KernelChecks.full(kernel, seeds));
+      }
+    }
     return cases;
   }
 

@@ -3,6 +3,7 @@ package dev.fusedrnn.testkit;
 import dev.fusedrnn.Backend;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
+import dev.fusedrnn.SequenceKernel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -27,11 +28,21 @@ public record NetCheck(NetCase sizes, DType dtype, boolean tf32) implements Chec
 
   @Override
   public CheckResult run(Device device, Device oracle) {
-    Map<String, float[]> data = sizes.data(Storage.of(dtype));
-    Map<String, double[]> got = NetRun.of(device, dtype, tf32, sizes, data);
+    Map<String, float[]> data = data();
+    Map<String, double[]> got = run(device, data, SequenceKernel.AUTO);
     Findings findings = new Findings(name(), sizes.seed());
     compare(oracle, data, got).forEach(findings::add);
     return findings.result();
+  }
+
+  /** Inputs that the type can hold. */
+  Map<String, float[]> data() {
+    return sizes.data(Storage.of(dtype));
+  }
+
+  /** Every output and gradient, by name. */
+  Map<String, double[]> run(Device device, Map<String, float[]> data, SequenceKernel kernel) {
+    return NetRun.of(device, dtype, tf32, kernel, sizes, data);
   }
 
   /**

@@ -7,6 +7,7 @@ import dev.fusedrnn.Parameter;
 import dev.fusedrnn.Rnn;
 import dev.fusedrnn.RnnCall;
 import dev.fusedrnn.RnnConfig;
+import dev.fusedrnn.SequenceKernel;
 import dev.fusedrnn.testkit.RnnCase.Part;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -53,18 +54,29 @@ public final class NetRun {
    */
   public static Map<String, double[]> of(
       Device device, DType dtype, boolean tf32, NetCase sizes, Map<String, float[]> data) {
+    return of(device, dtype, tf32, SequenceKernel.AUTO, sizes, data);
+  }
+
+  /** As above, with the kernel that runs the loop over time. */
+  static Map<String, double[]> of(
+      Device device,
+      DType dtype,
+      boolean tf32,
+      SequenceKernel kernel,
+      NetCase sizes,
+      Map<String, float[]> data) {
     RnnConfig config = sizes.config(dtype);
     try (GuardedBuffers buffers =
         new GuardedBuffers(
             device, name -> keptInF32(name) ? config.stateDtype() : config.dtype())) {
-      return new NetRun(sizes, config, buffers, data).run(device, tf32);
+      return new NetRun(sizes, config, buffers, data).run(device, tf32, kernel);
     }
   }
 
-  private Map<String, double[]> run(Device device, boolean tf32) {
+  private Map<String, double[]> run(Device device, boolean tf32, SequenceKernel kernel) {
     Rnn rnn = Rnn.create(device, config);
     RnnCall call = rnn.newCall(sizes.steps(), sizes.batch(), true);
-    call.seed(sizes.seed(), NetCase.MASK_OFFSET).allowTf32(tf32);
+    call.seed(sizes.seed(), NetCase.MASK_OFFSET).allowTf32(tf32).kernel(kernel);
     if (!sizes.lengths().isEmpty()) {
       call.lengths(buffers.integers(sizes.liveSteps()));
     }

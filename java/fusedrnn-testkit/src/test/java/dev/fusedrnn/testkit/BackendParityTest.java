@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import dev.fusedrnn.Backend;
 import dev.fusedrnn.Device;
+import dev.fusedrnn.SequenceKernel;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
@@ -17,7 +19,11 @@ class BackendParityTest {
   private static final long SEED = 20261120;
 
   private static Stream<DynamicTest> suite(Device device) {
-    return CheckSuite.quick(SEED).stream()
+    return tests(device, CheckSuite.quick(SEED));
+  }
+
+  private static Stream<DynamicTest> tests(Device device, List<CheckCase> cases) {
+    return cases.stream()
         .filter(c -> c.servedBy(device.backend()))
         .map(
             c ->
@@ -52,6 +58,14 @@ class BackendParityTest {
   @OnBackend(value = Backend.EMULATED, required = true)
   Stream<DynamicTest> emulated(Device device) {
     return suite(device);
+  }
+
+  /** Each of the kernels that keep the recurrent weights on the chip, whatever is planned. */
+  @TestFactory
+  @OnBackend(value = Backend.EMULATED, required = true)
+  Stream<DynamicTest> residentKernels(Device device) {
+    List<SequenceKernel> kernels = List.of(SequenceKernel.SM, SequenceKernel.CLUSTER);
+    return tests(device, CheckSuite.kernels(kernels, false, SEED));
   }
 
   @TestFactory

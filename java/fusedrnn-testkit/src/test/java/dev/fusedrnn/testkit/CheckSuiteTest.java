@@ -8,6 +8,7 @@ import dev.fusedrnn.Backend;
 import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
+import dev.fusedrnn.SequenceKernel;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -20,6 +21,11 @@ class CheckSuiteTest {
     List<String> names = CheckSuite.full(5).stream().map(CheckCase::name).toList();
     assertEquals(names.size(), names.stream().distinct().count());
     assertTrue(CheckSuite.quick(5).size() >= 40);
+    List<SequenceKernel> kernels = List.of(SequenceKernel.SM, SequenceKernel.CLUSTER);
+    List<String> forced =
+        CheckSuite.kernels(kernels, true, 5).stream().map(CheckCase::name).toList();
+    assertEquals(forced.size(), forced.stream().distinct().count());
+    assertTrue(CheckSuite.kernels(kernels, false, 5).size() >= 40);
   }
 
   @Test

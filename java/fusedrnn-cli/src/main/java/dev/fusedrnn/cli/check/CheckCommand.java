@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.fusedrnn.Backend;
 import dev.fusedrnn.Device;
+import dev.fusedrnn.SequenceKernel;
 import dev.fusedrnn.cli.BackendOption;
 import dev.fusedrnn.cli.ExitCode;
 import dev.fusedrnn.cli.JsonOption;
@@ -44,6 +45,15 @@ public final class CheckCommand implements Callable<Integer> {
   private boolean quick;
 
   @Option(
+      names = "--kernels",
+      paramLabel = "NAME",
+      split = ",",
+      description =
+          "Instead of all that is computed, these sequence kernels, each forced in every cell, type"
+              + " and cluster: K0, K1, K2. For cuda and emulated")
+  private List<String> kernels = List.of();
+
+  @Option(
       names = "--seed",
       paramLabel = "N",
       defaultValue = "1",
@@ -59,7 +69,7 @@ public final class CheckCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     json.requireWritable();
-    List<CheckCase> cases = new ArrayList<>(quick ? CheckSuite.quick(seed) : CheckSuite.full(seed));
+    List<CheckCase> cases = new ArrayList<>(suite());
     if (filter != null) {
       String wanted = filter.toLowerCase(Locale.ROOT);
       cases.removeIf(c -> !c.name().toLowerCase(Locale.ROOT).contains(wanted));
@@ -71,6 +81,9 @@ public final class CheckCommand implements Callable<Integer> {
     try (Device device = backend.open();
         Device oracle = Device.open(Backend.REFERENCE)) {
       cases.removeIf(c -> !c.servedBy(device.backend()));
+      if (cases.isEmpty()) {
+        throw new UserException("--kernels: the " + device.backend().label() + " backend has none");
+      }
       List<CheckResult> results = new ArrayList<>();
       printHeader(out, device);
       for (CheckCase c : cases) {
@@ -80,6 +93,21 @@ public final class CheckCommand implements Callable<Integer> {
       }
       return finish(out, device, results);
     }
+  }
+
+  private List<CheckCase> suite() {
+    if (kernels.isEmpty()) {
+      return quick ? CheckSuite.quick(seed) : CheckSuite.full(seed);
+    }
+    List<SequenceKernel> forced = new ArrayList<>();
+    for (String name : kernels) {
+      try {
+        forced.add(SequenceKernel.fromName(name));
+      } catch (IllegalArgumentException e) {
+        throw new UserException("--kernels: " + e.getMessage(), e);
+      }
+    }
+    return CheckSuite.kernels(forced, !quick, seed);
   }
 
   private void printHeader(PrintWriter out, Device device) {

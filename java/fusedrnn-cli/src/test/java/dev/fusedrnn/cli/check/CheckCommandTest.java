@@ -40,6 +40,27 @@ class CheckCommandTest {
   }
 
   @Test
+  void kernelsAreForced() {
+    CliRun run =
+        CliRun.of(
+                "check",
+                "--kernels",
+                "K1,k2",
+                "--quick",
+                "--filter",
+                "gru T5 B9 I7 H33 bf16",
+                "--backend",
+                "emulated")
+            .ok();
+    assertTrue(run.out().contains("gru T5 B9 I7 H33 bf16 K1 "), run.out());
+    assertTrue(run.out().contains("gru T5 B9 I7 H33 bf16 K2 of "), run.out());
+    assertTrue(run.out().contains("2 passed, 0 failed"), run.out());
+    CliRun.of("check", "--kernels", "K1", "--backend", "reference")
+        .refused("--kernels: the reference backend has none");
+    CliRun.of("check", "--kernels", "K9").refused("--kernels: kernel: expected one of", "K9");
+  }
+
+  @Test
   void theTerminalCanGetTheJsonAlone() throws IOException {
     CliRun run =
         CliRun.of("check", "--filter", "linear N1 ", "--backend", "reference", "--json").ok();
