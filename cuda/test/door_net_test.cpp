@@ -211,11 +211,13 @@ class Problem {
     }
   }
 
-  void compare(const char* what, int64_t whole, int64_t parts, int64_t floats) {
+  // To the bit; sums over time to rounding where the net has cut the sequence into chunks.
+  void compare(const char* what, int64_t whole, int64_t parts, int64_t floats, bool sum = false) {
     if (whole == 0) return;
     const std::vector<float> a = arena_.read(whole, floats), b = arena_.read(parts, floats);
     for (size_t e = 0; e < a.size(); ++e) {
       if (std::memcmp(&a[e], &b[e], 4) == 0 && std::isfinite(a[e])) continue;
+      if (sum && c_.T >= 64 && std::fabs(a[e] - b[e]) <= 1e-5f * (1 + std::fabs(b[e]))) continue;
       char text[160];
       std::snprintf(text, sizeof text, "%s: %s[%zu] of cell %d L%d D%d: %.9g, by hand %.9g",
                     arena_.backend(), what, e, static_cast<int>(c_.cell), static_cast<int>(c_.L),
@@ -235,10 +237,10 @@ class Problem {
     for (size_t n = 0; n < whole.gradients.size(); ++n) {
       const frnn_weights &a = whole.gradients[n], &b = parts.gradients[n];
       const int64_t rows = gates(c_.cell) * c_.H;
-      compare("dw_ih", a.w_ih, b.w_ih, rows * input(static_cast<int64_t>(n) / c_.D));
-      compare("dw_hh", a.w_hh, b.w_hh, rows * c_.H);
-      compare("db_ih", a.b_ih, b.b_ih, rows);
-      compare("db_hh", a.b_hh, b.b_hh, rows);
+      compare("dw_ih", a.w_ih, b.w_ih, rows * input(static_cast<int64_t>(n) / c_.D), true);
+      compare("dw_hh", a.w_hh, b.w_hh, rows * c_.H, true);
+      compare("db_ih", a.b_ih, b.b_ih, rows, true);
+      compare("db_hh", a.b_hh, b.b_hh, rows, true);
     }
   }
 
@@ -256,7 +258,7 @@ void whole_equals_parts(const char* backend, const Case& c) {
   Results parts = problem.fresh();
   problem.by_hand(parts);
   const bool emulated = std::strcmp(backend, "emulated") == 0;
-  for (int64_t seed = 0; seed < (emulated && c.D == 2 ? 6 : 1); ++seed) {
+  for (int64_t seed = 0; seed < (emulated && c.D * c.L > 1 ? 6 : 1); ++seed) {
     Results whole = problem.fresh();
     const frnn_net net = problem.net(whole);
     must(frnn_device_synchronize(arena.device()), "synchronize");
@@ -310,6 +312,11 @@ int main() {
       whole_equals_parts(backend, {cell, 2, 2, 5, 2, 4, 3, true});
     }
     refusals(backend);
+    // Long enough for layers to run as a wavefront over chunks, the last of them shorter.
+    for (const int64_t cell : {FRNN_LSTM, FRNN_GRU, FRNN_GRU_RESET_BEFORE, FRNN_RNN_TANH}) {
+      whole_equals_parts(backend, {cell, 2, 1, 67, 3, 4, 5});
+      whole_equals_parts(backend, {cell, 3, 1, 101, 2, 5, 9});
+    }
   }
   return frnn::testing::report();
 }

@@ -134,8 +134,11 @@ Status explain_net(const frnn_net& net, const machine::Properties& device, int c
     FRNN_TRY(json_of_layer(rnn, k, k == 0 ? 1 : net.L - 1, device, cluster, &layer));
     layers += (layers.empty() ? "" : ", ") + layer;
   }
+  int64_t chunks = 1;
+  FRNN_TRY(net_wavefront(net, "cuda", {&device, cluster}, &chunks));
   *json = "{\"device\": " + json_of(device) + ", " +
-          joined({member("steps", net.T), member("batch", net.B), member("directions", net.D)}) +
+          joined({member("steps", net.T), member("batch", net.B), member("directions", net.D),
+                  member("wavefront_chunks", chunks)}) +
           ", \"layers\": [" + layers + "]}";
   return Status::success();
 }

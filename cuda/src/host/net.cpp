@@ -8,363 +8,293 @@
 // On a gpu the two directions of a layer run at the same time, each in a workspace of its own. In
 // the backward pass the reverse direction adds its dx to that of the other, so it waits for it
 // there: the bits are those of one direction after the other.
+//
+// Layers in one direction run as a wavefront over chunks of time where that is expected to pay:
+// layer k takes chunk j when it has left chunk j - 1 and layer k - 1 has left chunk j. Every layer
+// has a lane, a workspace, and in training a reserve for each chunk; states between chunks are kept
+// for the backward pass, which runs the other way and adds weight gradients chunk by chunk, the
+// last chunk first.
 
 #include "host/net.h"
 
 #include <algorithm>
-#include <vector>
 
-#include "host/carver.h"
-#include "host/checks.h"
 #include "host/empty.h"
-#include "host/plan.h"
+#include "host/net_parts.h"
+#include "host/planner.h"
 
 namespace frnn {
 namespace {
 
-class Net {
- public:
-  Net(const frnn_net& net, const std::string& backend, bool backward)
-      : net_(net), backend_(backend), backward_(backward) {}
+// A chunk has at least so many steps, for a call costs some microseconds whatever its length; and
+// more chunks than so many gain little (estimated).
+constexpr int64_t kLeastChunk = 32;
+constexpr int64_t kMostChunks = 8;
+// With 16-bit gradients every chunk rounds the sum once.
+constexpr int64_t kMostNarrowChunks = 4;
 
-  Status check_shape() const;
-  frnn_rnn sized(int64_t k) const;
-  Status check_layers(const Device& device) const;
-  void lay_out();
-  Status open_lanes(OpenDevice& open);
-  Status forward(Device& device) const;
-  Status backward(Device& device) const;
-  int64_t reserve_used() const { return reserve_used_; }
-  int64_t workspace_used() const { return workspace_used_; }
+// How many chunks a wavefront of this net would have; 1: it cannot run as one. A function of sizes
+// and settings alone, so that sizes answer for it without a device.
+int64_t wavefront_chunks(const frnn_net& net, const std::string& backend) {
+  const bool stacked = backend != "cpu" && net.D == 1 && net.L > 1 && net.B > 0;
+  const bool plain = net.P == 0 && net.norm == FRNN_NO_NORM && net.lengths == 0 &&
+                     (net.flags & FRNN_BATCH_FIRST) == 0;
+  const bool unmasked =
+      net.dropout == 0 && net.recurrent_dropout == 0 && net.zoneout_h == 0 && net.zoneout_c == 0;
+  if (!stacked || !plain || !unmasked) return 1;
+  const int64_t most = is_16_bit(net.dtype) ? kMostNarrowChunks : kMostChunks;
+  return std::max<int64_t>(1, std::min(most, net.T / kLeastChunk));
+}
+
+// One pass of a net.
+class NetPass {
+ public:
+  NetPass(NetParts* parts, OpenDevice& open)
+      : parts_(*parts), net_(parts->net()), open_(open), device_(*open.device) {}
+
+  Status prepare() {
+    FRNN_TRY(parts_.check(device_));
+    return open_lanes();
+  }
+  Status forward() const;
+  Status backward() const;
 
  private:
-  bool training() const { return backward_ || (net_.flags & FRNN_TRAINING) != 0; }
-  bool masked() const { return training() && net_.dropout > 0; }
-  bool adds(int64_t k) const { return net_.residual != 0 && k > 0; }
-  bool empty() const { return net_.T == 0 || net_.B == 0; }
-  // Directions that have a workspace of their own.
-  int64_t workspaces() const { return backend_ == "cpu" ? 1 : net_.D; }
-  int64_t width() const { return net_.D * width_of(net_.H, net_.P); }
-  int64_t sequence_bytes() const { return net_.T * net_.B * width() * bytes_of(net_.dtype); }
-
-  void lay_out_activations(Carver* slices);
-  frnn_rnn layer(int64_t k, int64_t d) const;
-  void bind_parameters(int64_t k, int64_t d, frnn_rnn* rnn) const;
-  MaskAdd mask_add(int64_t k, int64_t a, int64_t b, int64_t out, bool mask) const;
-  Status run_mask_add(Device& device, const MaskAdd& what) const;
   bool shares_results() const;
-  int64_t stream_of(int64_t d) const { return lanes_ == nullptr ? net_.stream : lanes_->stream(d); }
-  Status fork() const { return lanes_ == nullptr ? Status::success() : lanes_->fork(net_.D); }
-  Status join() const { return lanes_ == nullptr ? Status::success() : lanes_->join(net_.D); }
-  Status backward_layer(Device& device, int64_t k, int64_t dout, int64_t din) const;
-  Status backward_direction(Device& device, const frnn_rnn& rnn, int64_t d) const;
+  Status open_lanes();
+  Status fork() const {
+    return lanes_ == nullptr ? Status::success() : lanes_->fork(parts_.lane_count());
+  }
+  Status join() const {
+    return lanes_ == nullptr ? Status::success() : lanes_->join(parts_.lane_count());
+  }
+  // In a wavefront: layer k waits for its neighbour to have left this chunk; and leaves it.
+  Status follow(int64_t k, int64_t neighbour) const {
+    const bool waits = wavefront() && lanes_ != nullptr && neighbour >= 0 && neighbour < net_.L;
+    return waits ? lanes_->wait(k, neighbour) : Status::success();
+  }
+  Status leave(int64_t k) const {
+    return wavefront() && lanes_ != nullptr ? lanes_->mark(k) : Status::success();
+  }
+  bool wavefront() const { return parts_.chunks() > 1; }
+  int64_t stream_of(int64_t k) const {
+    return wavefront() && lanes_ != nullptr ? lanes_->stream(k) : net_.stream;
+  }
 
+  MaskAdd mask_add(int64_t k, int64_t j, int64_t a, int64_t b, int64_t out, bool mask) const;
+  Status run_mask_add(const MaskAdd& what) const {
+    return parts_.empty() ? Status::success() : device_.mask_add(what);
+  }
+  Status forward_layer(int64_t k, int64_t j) const;
+  Status backward_layer(int64_t k, int64_t j) const;
+  Status backward_direction(const frnn_rnn& rnn, int64_t d) const;
+
+  const NetParts& parts_;
   const frnn_net& net_;
-  const std::string backend_;
-  const bool backward_;
-  std::vector<int64_t> in_, raw_;  // by layer
-  std::vector<int64_t> reserve_;   // by layer * D + direction
-  std::vector<int64_t> din_;       // by layer, two slots
-  int64_t layer_reserve_bytes_ = 0;
-  int64_t layer_workspace_[2] = {0, 0};  // by direction
-  int64_t layer_workspace_bytes_ = 0;
-  int64_t reserve_used_ = 0;
-  int64_t workspace_used_ = 0;
-  Lanes* lanes_ = nullptr;  // null: one direction after the other
+  OpenDevice& open_;
+  Device& device_;
+  Lanes* lanes_ = nullptr;  // null: one call after the other
 };
 
-// The layer's sizes and settings, nothing bound.
-frnn_rnn Net::sized(int64_t k) const {
-  frnn_rnn rnn{};
-  rnn.struct_bytes = sizeof rnn;
-  rnn.cell = net_.cell, rnn.dtype = net_.dtype;
-  rnn.flags = net_.flags | (training() ? FRNN_TRAINING : 0);
-  rnn.variant = net_.variant;
-  rnn.T = net_.T, rnn.B = net_.B, rnn.H = net_.H, rnn.P = net_.P;
-  rnn.I = k == 0 ? net_.I : width();
-  rnn.y_ld = net_.D == 1 ? 0 : width();
-  rnn.lengths = net_.lengths;
-  rnn.cell_clip = net_.cell_clip;
-  rnn.recurrent_dropout = net_.recurrent_dropout;
-  rnn.zoneout_h = net_.zoneout_h, rnn.zoneout_c = net_.zoneout_c;
-  rnn.seed = net_.seed, rnn.offset = net_.offset, rnn.offset_address = net_.offset_address;
-  rnn.kernel = net_.kernel;
-  rnn.norm = net_.norm;
-  rnn.norm_epsilon = net_.norm_epsilon, rnn.norm_momentum = net_.norm_momentum;
-  return rnn;
-}
-
-void Net::bind_parameters(int64_t k, int64_t d, frnn_rnn* rnn) const {
-  const int64_t at = k * net_.D + d;
-  const frnn_weights& w = reinterpret_cast<const frnn_weights*>(net_.weights)[at];
-  rnn->w_ih = w.w_ih, rnn->w_hh = w.w_hh, rnn->b_ih = w.b_ih, rnn->b_hh = w.b_hh;
-  rnn->w_hr = w.w_hr, rnn->w_peephole = w.w_peephole;
-  rnn->norm_ih = w.norm_ih, rnn->norm_hh = w.norm_hh;
-  rnn->norm_c = w.norm_c, rnn->norm_c_bias = w.norm_c_bias;
-  rnn->running_mean = w.running_mean, rnn->running_var = w.running_var;
-  if (!backward_ || net_.gradients == 0) return;
-  const frnn_weights& g = reinterpret_cast<const frnn_weights*>(net_.gradients)[at];
-  rnn->dw_ih = g.w_ih, rnn->dw_hh = g.w_hh, rnn->db_ih = g.b_ih, rnn->db_hh = g.b_hh;
-  rnn->dw_hr = g.w_hr, rnn->dw_peephole = g.w_peephole;
-  rnn->dnorm_ih = g.norm_ih, rnn->dnorm_hh = g.norm_hh;
-  rnn->dnorm_c = g.norm_c, rnn->dnorm_c_bias = g.norm_c_bias;
-}
-
-// One layer in one direction, bound to everything but dy and dx.
-frnn_rnn Net::layer(int64_t k, int64_t d) const {
-  const int64_t element = bytes_of(net_.dtype), at = k * net_.D + d;
-  const int64_t W = width_of(net_.H, net_.P);
-  const auto state = [&](int64_t base, int64_t features, int64_t bytes) {
-    return base == 0 ? 0 : base + at * net_.B * features * bytes;
-  };
-  const auto h = [&](int64_t base) { return state(base, W, element); };
-  const auto c = [&](int64_t base) { return state(base, net_.H, state_bytes_of(net_.dtype)); };
-  frnn_rnn rnn = sized(k);
-  bind_parameters(k, d, &rnn);
-  if (d == 1) rnn.flags |= FRNN_REVERSE;
-  rnn.mask_stream = k * 2 + d;
-  const size_t layer_index = static_cast<size_t>(k);
-  rnn.x = in_[layer_index];
-  rnn.y = raw_[layer_index] == 0 ? 0 : raw_[layer_index] + d * W * element;
-  rnn.h0 = h(net_.h0), rnn.hT = h(net_.hT), rnn.dhT = h(net_.dhT), rnn.dh0 = h(net_.dh0);
-  rnn.c0 = c(net_.c0), rnn.cT = c(net_.cT), rnn.dcT = c(net_.dcT), rnn.dc0 = c(net_.dc0);
-  rnn.reserve = reserve_[static_cast<size_t>(at)];
-  rnn.reserve_bytes = layer_reserve_bytes_;
-  rnn.workspace = layer_workspace_[d], rnn.workspace_bytes = layer_workspace_bytes_;
-  rnn.stream = stream_of(d), rnn.blas = net_.blas;
-  return rnn;
-}
-
-// In training every layer keeps its own; otherwise two slots of each kind take turns.
-void Net::lay_out_activations(Carver* slices) {
-  const int64_t turns = training() ? net_.L : 2;
-  const int64_t raws = std::min(turns, net_.residual != 0 && net_.L > 1 ? net_.L : net_.L - 1);
-  const int64_t ins = masked() || net_.residual != 0 ? std::min(turns, net_.L - 1) : 0;
-  std::vector<int64_t> raw_slots, in_slots;
-  for (int64_t n = 0; n < raws; ++n)
-    raw_slots.push_back(slices->take(sequence_bytes()));
-  for (int64_t n = 0; n < ins; ++n)
-    in_slots.push_back(slices->take(sequence_bytes()));
-  const auto slot = [&](const std::vector<int64_t>& slots, int64_t k) {
-    return slots[static_cast<size_t>(k % turns)];
-  };
-  for (int64_t k = 0; k < net_.L; ++k) {
-    raw_.push_back(k + 1 == net_.L && !adds(k) ? net_.y : slot(raw_slots, k));
-    const bool copied = k > 0 && (masked() || adds(k - 1));
-    in_.push_back(k == 0   ? net_.x
-                  : copied ? slot(in_slots, k - 1)
-                           : raw_[static_cast<size_t>(k - 1)]);
-  }
-}
-
-// Follows the same path with or without addresses, so that sizes and layout cannot disagree.
-void Net::lay_out() {
-  for (int64_t k = 0; k < std::min<int64_t>(net_.L, 2); ++k) {
-    const frnn_rnn_sizes sizes = rnn_sizes(sized(k), backend_);
-    layer_reserve_bytes_ = std::max(layer_reserve_bytes_, sizes.reserve_bytes);
-    layer_workspace_bytes_ =
-        std::max(layer_workspace_bytes_,
-                 backward_ ? sizes.backward_workspace_bytes : sizes.forward_workspace_bytes);
-  }
-  if (!training()) layer_reserve_bytes_ = 0;
-  Carver reserve(net_.reserve), workspace(net_.workspace);
-  for (int64_t d = 0; d < workspaces(); ++d)
-    layer_workspace_[d] = workspace.take(layer_workspace_bytes_);
-  if (workspaces() == 1) layer_workspace_[1] = layer_workspace_[0];
-  for (int64_t k = 0; k < net_.L * net_.D; ++k)
-    reserve_.push_back(reserve.take(layer_reserve_bytes_));
-  lay_out_activations(training() ? &reserve : &workspace);
-  if (backward_) {
-    int64_t slots[2] = {0, 0};
-    for (int64_t k = 1; k < std::min<int64_t>(net_.L, 3); ++k) {
-      slots[k % 2] = workspace.take(sequence_bytes());
-    }
-    for (int64_t k = 0; k < net_.L; ++k)
-      din_.push_back(k == 0 ? net_.dx : slots[k % 2]);
-  }
-  reserve_used_ = reserve.bytes(), workspace_used_ = workspace.bytes();
-}
-
-// Whether the directions of some layer write to the same memory: then they must not run at once.
-bool Net::shares_results() const {
-  if (net_.norm == FRNN_BATCH_NORM) {
-    const frnn_weights* w = reinterpret_cast<const frnn_weights*>(net_.weights);
-    for (int64_t k = 0; k < net_.L; ++k, w += 2) {
-      if (w[0].running_mean == w[1].running_mean || w[0].running_var == w[1].running_var)
-        return true;
-    }
-  }
-  if (!backward_ || net_.gradients == 0) return false;
+// Whether calls that would run at once write to the same memory: then they must not.
+bool NetPass::shares_results() const {
+  const int64_t calls = wavefront() ? net_.L : net_.D;
+  const int64_t groups = net_.L * net_.D / calls;
   constexpr int64_t kTensors = sizeof(frnn_weights) / sizeof(int64_t);
-  const int64_t* g = reinterpret_cast<const int64_t*>(net_.gradients);
-  for (int64_t k = 0; k < net_.L; ++k, g += 2 * kTensors) {
-    for (int64_t n = 0; n < kTensors; ++n) {
-      if (g[n] != 0 && g[n] == g[kTensors + n]) return true;
+  const auto shares = [&](int64_t list, int64_t from, int64_t to) {
+    std::vector<int64_t> seen;
+    for (int64_t group = 0; list != 0 && group < groups; ++group) {
+      seen.clear();
+      for (int64_t call = 0; call < calls; ++call) {
+        const int64_t* entry =
+            reinterpret_cast<const int64_t*>(list) + (group * calls + call) * kTensors;
+        for (int64_t n = from; n < to; ++n) {
+          if (entry[n] != 0) seen.push_back(entry[n]);
+        }
+      }
+      std::sort(seen.begin(), seen.end());
+      if (std::adjacent_find(seen.begin(), seen.end()) != seen.end()) return true;
     }
-  }
-  return false;
+    return false;
+  };
+  if (net_.norm == FRNN_BATCH_NORM && shares(net_.weights, kTensors - 2, kTensors)) return true;
+  return parts_.is_backward() && shares(net_.gradients, 0, kTensors);
 }
 
 // A caller's BLAS handle stays on the caller's stream: setting another would take its workspace.
-Status Net::open_lanes(OpenDevice& open) {
-  if (workspaces() == 1 || empty() || net_.blas != 0 || shares_results()) return Status::success();
-  return open.side_streams.lanes_of(*open.device, net_.stream, net_.D, &lanes_);
+Status NetPass::open_lanes() {
+  if (parts_.lane_count() == 1 || parts_.empty() || net_.blas != 0 || shares_results()) {
+    return Status::success();
+  }
+  return open_.side_streams.lanes_of(device_, net_.stream, parts_.lane_count(), &lanes_);
 }
 
-MaskAdd Net::mask_add(int64_t k, int64_t a, int64_t b, int64_t out, bool mask) const {
+MaskAdd NetPass::mask_add(int64_t k, int64_t j, int64_t a, int64_t b, int64_t out,
+                          bool mask) const {
   MaskAdd what{};
-  what.T = net_.T, what.B = net_.B, what.F = width();
+  what.T = parts_.steps(j), what.B = net_.B, what.F = parts_.width();
   what.dtype = net_.dtype;
   what.batch_first = (net_.flags & FRNN_BATCH_FIRST) != 0 ? 1 : 0;
-  what.a = a, what.b = b, what.out = out;
+  what.a = parts_.at_chunk(a, j), what.b = parts_.at_chunk(b, j);
+  what.out = parts_.at_chunk(out, j);
   what.p = mask ? net_.dropout : 0.0;
   what.source = {net_.seed, net_.offset, k * 2, net_.offset_address};
-  what.stream = net_.stream;
+  what.stream = stream_of(k);
   return what;
 }
 
-Status Net::run_mask_add(Device& device, const MaskAdd& what) const {
-  return empty() ? Status::success() : device.mask_add(what);
-}
-
-Status Net::forward(Device& device) const {
-  for (int64_t k = 0; k < net_.L; ++k) {
-    FRNN_TRY(fork());
-    for (int64_t d = 0; d < net_.D; ++d) {
-      const frnn_rnn rnn = layer(k, d);
-      FRNN_TRY(empty() ? empty_rnn_forward(device, rnn) : device.rnn_forward(rnn));
-    }
-    FRNN_TRY(join());
-    const size_t at = static_cast<size_t>(k);
-    const bool last = k + 1 == net_.L;
-    const int64_t out = last ? net_.y : in_[at + 1];
-    if (out == raw_[at]) continue;
-    const int64_t added = adds(k) ? in_[at] : 0;
-    FRNN_TRY(run_mask_add(device, mask_add(k, raw_[at], added, out, !last && masked())));
+Status NetPass::forward_layer(int64_t k, int64_t j) const {
+  for (int64_t d = 0; d < net_.D; ++d) {
+    const frnn_rnn rnn = parts_.part(k, d, j, lanes_);
+    FRNN_TRY(parts_.empty() ? empty_rnn_forward(device_, rnn) : device_.rnn_forward(rnn));
   }
-  return Status::success();
+  if (!wavefront()) FRNN_TRY(join());
+  const bool last = k + 1 == net_.L;
+  const int64_t out = last ? net_.y : parts_.in(k + 1);
+  if (out == parts_.raw(k)) return Status::success();
+  const int64_t added = parts_.adds(k) ? parts_.in(k) : 0;
+  return run_mask_add(mask_add(k, j, parts_.raw(k), added, out, !last && parts_.masked()));
 }
 
-// dout is the gradient of the layer's output (0: zero), din that of its input (0: not wanted).
-Status Net::backward_layer(Device& device, int64_t k, int64_t dout, int64_t din) const {
+Status NetPass::forward() const {
+  if (wavefront()) FRNN_TRY(fork());
+  for (int64_t j = 0; j < parts_.chunks(); ++j) {
+    for (int64_t k = 0; k < net_.L; ++k) {
+      if (!wavefront()) FRNN_TRY(fork());
+      FRNN_TRY(follow(k, k - 1));
+      FRNN_TRY(forward_layer(k, j));
+      FRNN_TRY(leave(k));
+    }
+  }
+  return wavefront() ? join() : Status::success();
+}
+
+Status NetPass::backward_direction(const frnn_rnn& rnn, int64_t d) const {
+  if (parts_.empty()) return empty_rnn_backward(device_, rnn);
+  if (d == 0 || lanes_ == nullptr) return device_.rnn_backward(rnn);
+  FRNN_TRY(lanes_->mark(0));
+  return device_.rnn_backward(rnn, lanes_->event(0));
+}
+
+// From the gradient of the layer's output (0: zero) to that of its input (0: not wanted).
+Status NetPass::backward_layer(int64_t k, int64_t j) const {
+  const int64_t dout = parts_.at_chunk(k + 1 == net_.L ? net_.dy : parts_.din(k + 1), j);
+  const int64_t din = parts_.dx_of(k, j);
   bool accumulate = false;
-  if (adds(k) && dout != 0 && din != 0 && !empty()) {
-    FRNN_TRY(device.copy(din, dout, sequence_bytes(), FRNN_DEVICE_TO_DEVICE, net_.stream));
+  if (parts_.adds(k) && dout != 0 && din != 0 && !parts_.empty()) {
+    FRNN_TRY(
+        device_.copy(din, dout, parts_.sequence_bytes(j), FRNN_DEVICE_TO_DEVICE, stream_of(k)));
     accumulate = true;
   }
-  FRNN_TRY(fork());
+  if (!wavefront()) FRNN_TRY(fork());
   for (int64_t d = 0; d < net_.D; ++d) {
-    frnn_rnn rnn = layer(k, d);
-    const int64_t W = width_of(net_.H, net_.P);
-    rnn.dy = dout == 0 ? 0 : dout + d * W * bytes_of(net_.dtype);
+    frnn_rnn rnn = parts_.part(k, d, j, lanes_);
+    rnn.dy = dout == 0 ? 0 : dout + d * width_of(net_.H, net_.P) * bytes_of(net_.dtype);
     rnn.dx = din;
     if (accumulate) rnn.flags |= FRNN_ACCUMULATE_DX;
-    FRNN_TRY(backward_direction(device, rnn, d));
+    if (j + 1 < parts_.chunks()) rnn.flags |= FRNN_ACCUMULATE;
+    FRNN_TRY(backward_direction(rnn, d));
     accumulate = true;
   }
-  return join();
+  if (!wavefront()) FRNN_TRY(join());
+  if (k == 0 || !parts_.masked()) return Status::success();
+  return run_mask_add(mask_add(k - 1, j, parts_.din(k), 0, parts_.din(k), true));
 }
 
-Status Net::backward_direction(Device& device, const frnn_rnn& rnn, int64_t d) const {
-  if (empty()) return empty_rnn_backward(device, rnn);
-  if (d == 0 || lanes_ == nullptr) return device.rnn_backward(rnn);
-  FRNN_TRY(lanes_->mark(0));
-  return device.rnn_backward(rnn, lanes_->event(0));
-}
-
-Status Net::backward(Device& device) const {
-  int64_t dout = net_.dy;
-  for (int64_t k = net_.L - 1; k >= 0; --k) {
-    const int64_t din = din_[static_cast<size_t>(k)];
-    FRNN_TRY(backward_layer(device, k, dout, din));
-    if (k > 0 && masked()) FRNN_TRY(run_mask_add(device, mask_add(k - 1, din, 0, din, true)));
-    dout = din;
-  }
-  return Status::success();
-}
-
-Status Net::check_shape() const {
-  if (net_.L < 1 || net_.L > 4096) {
-    return Status::fail(FRNN_INVALID_ARGUMENT, format("net.L: expected 1 to 4096 layers, got %lld",
-                                                      static_cast<long long>(net_.L)));
-  }
-  if (net_.D != 1 && net_.D != 2) {
-    return Status::fail(FRNN_INVALID_ARGUMENT, format("net.D: expected 1 or 2 directions, got %lld",
-                                                      static_cast<long long>(net_.D)));
-  }
-  if (net_.residual != 0 && net_.residual != 1) {
-    return Status::fail(FRNN_INVALID_ARGUMENT, format("net.residual: expected 0 or 1, got %lld",
-                                                      static_cast<long long>(net_.residual)));
-  }
-  if ((net_.flags & (FRNN_REVERSE | FRNN_ACCUMULATE_DX)) != 0) {
-    return Status::fail(FRNN_INVALID_ARGUMENT,
-                        "net.flags: FRNN_REVERSE and FRNN_ACCUMULATE_DX belong to frnn_rnn; set D "
-                        "to 2 for both directions");
-  }
-  FRNN_TRY(check_probability("net.dropout", net_.dropout));
-  FRNN_TRY(validate(sized(0), Pass::kSizes, backend_));
-  return net_.L == 1 ? Status::success() : validate(sized(1), Pass::kSizes, backend_);
-}
-
-Status Net::check_layers(const Device& device) const {
-  if (net_.weights == 0) {
-    return Status::fail(FRNN_INVALID_ARGUMENT,
-                        "net.weights: expected the host address of frnn_weights[L * D], got 0");
-  }
-  FRNN_TRY(check_room("net.workspace", net_.workspace, net_.workspace_bytes, workspace_used_));
-  FRNN_TRY(check_room("net.reserve", net_.reserve, net_.reserve_bytes, reserve_used_));
-  for (int64_t k = 0; k < net_.L; ++k) {
-    for (int64_t d = 0; d < net_.D; ++d) {
-      frnn_rnn rnn = layer(k, d);
-      rnn.dy = k + 1 == net_.L ? net_.dy : 0;
-      rnn.dx = k == 0 ? net_.dx : 0;
-      const Pass pass = backward_ ? Pass::kBackward : Pass::kForward;
-      Status checked = validate(rnn, pass, backend_);
-      if (checked.ok()) checked = check_served(device, rnn, pass, backend_);
-      if (checked.ok()) continue;
-      checked.text = format("layer %lld%s: %s", static_cast<long long>(k), d == 1 ? " reverse" : "",
-                            checked.text.c_str());
-      return checked;
+Status NetPass::backward() const {
+  if (wavefront()) FRNN_TRY(fork());
+  for (int64_t j = parts_.chunks() - 1; j >= 0; --j) {
+    for (int64_t k = net_.L - 1; k >= 0; --k) {
+      FRNN_TRY(follow(k, k + 1));
+      FRNN_TRY(backward_layer(k, j));
+      FRNN_TRY(leave(k));
     }
   }
+  return wavefront() ? join() : Status::success();
+}
+
+// Whether the planner expects a wavefront to be the faster, of both passes where there are both:
+// layers that take turns on the chip, or that a step per kernel holds up on the host, gain nothing.
+Status wavefront_pays(const frnn_net& net, const Planned& planned, int64_t chunks, bool* pays) {
+  *pays = false;
+  if (chunks == 1 || planned.properties == nullptr) return Status::success();
+  const bool training = (net.flags & FRNN_TRAINING) != 0;
+  double whole = 0, parts = 0;
+  for (const Pass pass : {Pass::kForward, Pass::kBackward}) {
+    if (pass == Pass::kBackward && !training) continue;
+    frnn_rnn rnn = NetParts(net, "cuda", training, 1).sized(1);
+    RnnPlan long_plan, chunk_plan;
+    FRNN_TRY(plan_rnn(rnn, pass, *planned.properties, planned.cluster, &long_plan));
+    rnn = NetParts(net, "cuda", training, chunks).sized(1);
+    FRNN_TRY(plan_rnn(rnn, pass, *planned.properties, planned.cluster, &chunk_plan));
+    const RnnWay& way = chunk_plan.chosen;
+    if (way.kernel == FRNN_KERNEL_STEP ||
+        way.blocks * net.L > planned.properties->multiprocessors) {
+      return Status::success();
+    }
+    whole += static_cast<double>(net.L) * long_plan.chosen.loop_us;
+    parts += static_cast<double>(chunks + net.L - 1) * way.loop_us;
+  }
+  *pays = parts < whole;
   return Status::success();
+}
+
+// One pass of a call: a backward pass finds the reserve as the forward pass of the same call with
+// FRNN_TRAINING left it, so both decide alike.
+Status net_pass(OpenDevice& open, const frnn_net& net, bool backward) {
+  frnn_net trained = net;
+  if (backward) trained.flags |= FRNN_TRAINING;
+  int64_t chunks = 1;
+  FRNN_TRY(net_wavefront(trained, open.backend, open.device->planned(), &chunks));
+  NetParts parts(net, open.backend, backward, chunks);
+  parts.lay_out();
+  NetPass pass(&parts, open);
+  FRNN_TRY(pass.prepare());
+  return backward ? pass.backward() : pass.forward();
 }
 
 }  // namespace
 
-Status net_layer(const frnn_net& given, int64_t k, frnn_rnn* rnn) {
-  const Net net(given, "cuda", false);
-  FRNN_TRY(net.check_shape());
-  *rnn = net.sized(k);
+Status net_wavefront(const frnn_net& net, const std::string& backend, const Planned& planned,
+                     int64_t* chunks) {
+  FRNN_TRY(NetParts(net, backend, false, 1).check_shape());
+  const int64_t most = wavefront_chunks(net, backend);
+  bool pays = false;
+  FRNN_TRY(wavefront_pays(net, planned, most, &pays));
+  *chunks = pays ? most : 1;
+  return Status::success();
+}
+
+Status net_layer(const frnn_net& net, int64_t k, frnn_rnn* rnn) {
+  const NetParts parts(net, "cuda", false, 1);
+  FRNN_TRY(parts.check_shape());
+  *rnn = parts.sized(k);
   return Status::success();
 }
 
 Status net_sizes(const frnn_net& net, const std::string& backend, frnn_rnn_sizes* sizes) {
-  Net forward(net, backend, false), backward(net, backend, true);
-  FRNN_TRY(forward.check_shape());
-  forward.lay_out();
-  backward.lay_out();
-  *sizes = {(net.flags & FRNN_TRAINING) != 0 ? backward.reserve_used() : 0,
-            forward.workspace_used(), backward.workspace_used()};
+  FRNN_TRY(NetParts(net, backend, false, 1).check_shape());
+  *sizes = {0, 0, 0};
+  for (const int64_t chunks : {int64_t{1}, wavefront_chunks(net, backend)}) {
+    NetParts forward(net, backend, false, chunks), backward(net, backend, true, chunks);
+    forward.lay_out();
+    backward.lay_out();
+    if ((net.flags & FRNN_TRAINING) != 0)
+      sizes->reserve_bytes = std::max(sizes->reserve_bytes, backward.reserve_used());
+    sizes->forward_workspace_bytes =
+        std::max(sizes->forward_workspace_bytes, forward.workspace_used());
+    sizes->backward_workspace_bytes =
+        std::max(sizes->backward_workspace_bytes, backward.workspace_used());
+  }
   return Status::success();
 }
 
-Status net_forward(OpenDevice& open, const frnn_net& given) {
-  Net net(given, open.backend, false);
-  FRNN_TRY(net.check_shape());
-  net.lay_out();
-  FRNN_TRY(net.check_layers(*open.device));
-  FRNN_TRY(net.open_lanes(open));
-  return net.forward(*open.device);
+Status net_forward(OpenDevice& open, const frnn_net& net) {
+  return net_pass(open, net, false);
 }
 
-Status net_backward(OpenDevice& open, const frnn_net& given) {
-  Net net(given, open.backend, true);
-  FRNN_TRY(net.check_shape());
-  net.lay_out();
-  FRNN_TRY(net.check_layers(*open.device));
-  FRNN_TRY(net.open_lanes(open));
-  return net.backward(*open.device);
+Status net_backward(OpenDevice& open, const frnn_net& net) {
+  return net_pass(open, net, true);
 }
 
 }  // namespace frnn

@@ -19,6 +19,9 @@ final class FamilyChecks {
   /** Steps, batch, input, hidden of most cases. */
   private static final int[] SMALL = {5, 3, 5, 9};
 
+  /** Long enough for layers to run as a wavefront over chunks of time, the last of them shorter. */
+  private static final int[] LONG = {67, 2, 3, 5};
+
   private final SplittableRandom seeds;
   private final List<CheckCase> cases = new ArrayList<>();
 
@@ -43,6 +46,9 @@ final class FamilyChecks {
       for (Cell cell : Cell.values()) {
         checks.add(cell, "layers 2, reverse too", b -> b.layers(2).bidirectional(true), 5, 0, 3);
       }
+      int[] longer = {2 * LONG[0] + 1, 2, 3, 5}; // each chunk rounds the gradients once
+      UnaryOperator<RnnConfigBuilder> residual = b -> b.layers(3).residual(true);
+      checks.add(Cell.LSTM, longer, "layers 3, residual", residual, RnnCase.ALL, List.of());
       checks.together();
     }
     checks.dtype = DType.F32;
@@ -99,6 +105,7 @@ final class FamilyChecks {
   private void shapes(Cell cell) {
     add(cell, "reverse too", b -> b.bidirectional(true));
     add(cell, "layers 3", b -> b.layers(3));
+    add(cell, LONG, "layers 3", b -> b.layers(3), RnnCase.ALL, List.of());
     add(cell, "unequal rows", b -> b, 2, 0, 5);
     add(cell, "batch first, reverse too", b -> b.batchFirst(true).bidirectional(true), 5, 1, 3);
   }

@@ -21,6 +21,11 @@ final class PlanText {
         device.path("compute_capability").asText(),
         device.path("multiprocessors").asInt(),
         device.path("clock_mhz").asInt());
+    if (answer.path("wavefront_chunks").asInt() > 1) {
+      line(
+          "the layers run at the same time, as a wavefront over %d chunks of time",
+          answer.path("wavefront_chunks").asInt());
+    }
     for (JsonNode layer : answer.path("layers")) {
       pass(layer, "forward");
       if (layer.has("backward")) {
