@@ -13,6 +13,7 @@
 #include "cells/mut.h"
 #include "cells/optimizer.h"
 #include "cells/rnn.h"
+#include "kernels/quick.h"
 #include "testing.h"
 
 namespace frnn {
@@ -33,6 +34,29 @@ double ulps(float got, double expected) {
   return std::fabs(got - expected) / (static_cast<double>(next) - std::fabs(nearest));
 }
 
+// What a GPU computes instead, with its reciprocal and exponential as wrong as they may be.
+void gpu_nonlinearities() {
+  double worst_sigmoid = 0, worst_tanh = 0, worst_quick = 0;
+  for (int k = -6000; k <= 6000; ++k) {
+    const float a = 0.0013f * static_cast<float>(k) + 0.00007f;
+    const double s = 1 / (1 + std::exp(-double{a})), t = std::tanh(double{a});
+    const auto inverse = [](float x) { return machine::reciprocal_approx(x); };
+    worst_sigmoid = std::fmax(worst_sigmoid, ulps(inverse(1.0f + std::exp(-a)), s));
+    const float quotient = inverse(1.0f + std::exp(2.0f * std::fabs(a)));
+    worst_tanh = std::fmax(worst_tanh, ulps(tanh_from(a, quotient), t));
+    worst_quick = std::fmax(worst_quick, std::fabs(double{sigmoid(Quick(a)).v} - s));
+    worst_quick = std::fmax(worst_quick, std::fabs(double{tanh(Quick(a)).v} - t));
+  }
+  FRNN_CHECK_NEAR(worst_sigmoid, 0, 4);
+  FRNN_CHECK_NEAR(worst_tanh, 0, 3);
+  FRNN_CHECK_NEAR(worst_quick, 0, 0x1p-21);
+  FRNN_CHECK(sigmoid(Quick(-200.0f)).v == 0.0f);
+  FRNN_CHECK_NEAR(double{sigmoid(Quick(200.0f)).v}, 1, 0x1p-22);
+  FRNN_CHECK_NEAR(double{tanh(Quick(200.0f)).v}, 1, 0x1p-22);
+  FRNN_CHECK_NEAR(double{tanh(Quick(-200.0f)).v}, -1, 0x1p-20);
+  FRNN_CHECK(tanh_from(-200.0f, 0.0f) == -1.0f);
+}
+
 void nonlinearities() {
   double worst_sigmoid = 0, worst_tanh = 0;
   for (int k = -3000; k <= 3000; ++k) {
@@ -42,6 +66,7 @@ void nonlinearities() {
   }
   FRNN_CHECK_NEAR(worst_sigmoid, 0, 3);
   FRNN_CHECK_NEAR(worst_tanh, 0, 2);
+  gpu_nonlinearities();
   FRNN_CHECK(sigmoid(-200.0f) == 0.0f && sigmoid(200.0f) == 1.0f);
   FRNN_CHECK(tanh(-200.0f) == -1.0f && tanh(200.0f) == 1.0f);
   const float nan = std::numeric_limits<float>::quiet_NaN();
