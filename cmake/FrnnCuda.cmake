@@ -31,7 +31,8 @@ if(FRNN_WITH_CUDA)
   target_include_directories(fusedrnn_cuda SYSTEM PRIVATE
                              ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   target_compile_definitions(fusedrnn_cuda PRIVATE FRNN_CUDA_VERSION="${CMAKE_CUDA_COMPILER_VERSION}"
-                             FRNN_CUDA_ARCHITECTURES="${frnn_architectures}")
+                             FRNN_CUDA_ARCHITECTURES="${frnn_architectures}"
+                             $<$<CONFIG:Debug>:FRNN_BOUNDED_WAITS>)
   target_link_libraries(fusedrnn_cuda PRIVATE frnn_common frnn_headers Threads::Threads
                         ${CMAKE_DL_LIBS} rt)
   set_target_properties(fusedrnn_cuda PROPERTIES CUDA_RUNTIME_LIBRARY Static

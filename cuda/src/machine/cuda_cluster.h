@@ -4,6 +4,10 @@
 #ifndef FUSEDRNN_SRC_MACHINE_CUDA_CLUSTER_H_
 #define FUSEDRNN_SRC_MACHINE_CUDA_CLUSTER_H_
 
+#if defined(FRNN_BOUNDED_WAITS)
+#include <cstdio>
+#endif
+
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
 #define FRNN_CLUSTER_PTX(...) __trap()
 #else
@@ -159,10 +163,27 @@ FRNN_DEVICE bool barrier_test(TransactionBarrier* barrier, int parity) {
       : "memory");
   return done != 0;
 }
+#if defined(FRNN_BOUNDED_WAITS)
+// A debug build ends a wait that would never end, and says whose it was.
+FRNN_DEVICE void barrier_wait(TransactionBarrier* barrier, int parity) {
+  constexpr long long kClocks = 4000000000;  // some 2 seconds
+  const long long begin = clock64();
+  while (!barrier_test(barrier, parity)) {
+    if (clock64() - begin < kClocks) continue;
+    printf(
+        "fusedrnn: block %d of cluster %d, thread %d: has waited %lld clocks for what the other %d "
+        "blocks send to the barrier at shared address %u, phase of parity %d\n",
+        cluster_rank(), cluster_index(), thread_index(), kClocks, cluster_size() - 1,
+        shared_address(barrier), parity);
+    __trap();
+  }
+}
+#else
 FRNN_DEVICE void barrier_wait(TransactionBarrier* barrier, int parity) {
   while (!barrier_test(barrier, parity)) {
   }
 }
+#endif
 
 }  // namespace frnn::machine
 
