@@ -359,14 +359,12 @@ void check_reserves() {
 
 // A long sequence in runs of steps: what one launch leaves the next begins with.
 void check_chunks() {
-  for (const int64_t cell : {FRNN_LSTM, FRNN_GRU}) {
-    const Case c = {cell, FRNN_F32, 60, 24000, 1, 4, 1};
-    Problem p = problem_of(c);
-    FRNN_CHECK(rnn_forward_workspace(p.rnn).chunk_steps < c.T);
-    const Outputs inference = run(c, p, 1);
-    p.rnn.flags = FRNN_TRAINING;
-    check_same(name_of(c) + ", in one launch,", inference, run(c, p, 1));
-  }
+  const Case c = {FRNN_LSTM, FRNN_F32, 46, 12000, 1, 8, 1};
+  Problem p = problem_of(c);
+  FRNN_CHECK(rnn_forward_workspace(p.rnn).chunk_steps < c.T);
+  const Outputs inference = run(c, p, 1);
+  p.rnn.flags = FRNN_TRAINING;
+  check_same(name_of(c) + ", in one launch,", inference, run(c, p, 1));
 }
 
 // fp32 products by three TF32 products: not worse than 8 times what plain fp32 sums give, also

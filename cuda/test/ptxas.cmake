@@ -1,9 +1,12 @@
 # Compiles each kernel file with -Xptxas -v and reads what the assembler says of every kernel: none
 # may spill registers or keep a stack frame (an array in local memory is a trip to L1 or beyond in the
-# middle of a kernel). Run by CTest where nvcc is there:
+# middle of a kernel). The resident forward kernels besides: as host/resident_geometry.cpp assumes, a
+# block of 256 threads finds its registers on a multiprocessor, and all shared memory is dynamic. Run
+# by CTest where nvcc is there:
 #   cmake -DNVCC=... -DARCH=90a -DINCLUDES="dir;dir" -DSOURCES="a.cu;b.cu" -DOUT=dir -P ptxas.cmake
 file(MAKE_DIRECTORY ${OUT})
 set(kernels 0)
+set(resident 0)
 set(bad "")
 foreach(source ${SOURCES})
   get_filename_component(name ${source} NAME_WE)
@@ -28,13 +31,22 @@ foreach(source ${SOURCES})
       if(NOT "${CMAKE_MATCH_1} ${CMAKE_MATCH_2} ${CMAKE_MATCH_3}" STREQUAL "0 0 0")
         string(APPEND bad "${name}.cu ${kernel}: ${line}\n")
       endif()
+    elseif(kernel MATCHES "resident_forward_kernel" AND line MATCHES "Used ([0-9]+) registers")
+      math(EXPR resident "${resident} + 1")
+      math(EXPR registers "(${CMAKE_MATCH_1} + 7) / 8 * 8 * 256")
+      if(registers GREATER 65536 OR line MATCHES "bytes smem")
+        string(APPEND bad "${name}.cu ${kernel}, not as its geometry assumes: ${line}\n")
+      endif()
     endif()
   endforeach()
 endforeach()
 if(kernels EQUAL 0)
   message(FATAL_ERROR "ptxas reported no kernel at all: has the form of its report changed?")
 endif()
-if(bad)
-  message(FATAL_ERROR "kernels that use local memory:\n${bad}")
+if(SOURCES MATCHES "resident_forward" AND resident EQUAL 0)
+  message(FATAL_ERROR "no resident kernel was seen: has its name changed?")
 endif()
-message(STATUS "${kernels} kernels, none with a spill or a stack frame")
+if(bad)
+  message(FATAL_ERROR "kernels that use local memory or more than is there:\n${bad}")
+endif()
+message(STATUS "${kernels} kernels, none with a spill or a stack frame; ${resident} resident ones")
