@@ -46,8 +46,7 @@ Status resident_backward_geometry(const frnn_rnn& rnn, const machine::Properties
   while (s.owners == 1 && s.tiles * 2 * s.splits <= kResidentWarps)
     s.splits *= 2;
   const int tiles_of_warp = up(s.tiles, kResidentWarps / s.splits);
-  const bool f32 = k == 8 && (rnn.flags & FRNN_ALLOW_TF32) == 0;
-  const int forms = f32 ? kBackwardFormsOfF32 : static_cast<int>(std::size(kBackwardForms));
+  const int forms = k == 16 ? static_cast<int>(std::size(kBackwardForms)) : kBackwardFormsOfF32;
   s.form = form_of(tiles_of_warp, up(s.units, kUnitsOfRound), forms);
   if (s.form < 0) {
     return refuse(format(

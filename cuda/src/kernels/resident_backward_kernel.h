@@ -66,6 +66,9 @@ class BackwardBlock {
         column(thread / 8 % kBatchTile),
         unit(thread % 8 + thread / 64 * 8),
         sources(s.shape.owners * s.shape.splits) {
+    row_warps = kept(kResidentWarps / s.shape.splits);
+    split = kept(machine::warp_index() / row_warps);
+    row_warp = kept(machine::warp_index() % row_warps);
     first_tile = rank + 1 < s.shape.owners ? (rank + 1) * s.shape.units / 16 : 0;
     b = machine::block_index() / s.shape.cluster * kBatchTile + column;
     length = length_of(s, b);
@@ -99,6 +102,10 @@ class BackwardBlock {
 
   // ---- Where things are ----
 
+  // A value that is not to be computed again at each use.
+  FRNN_DEVICE static int kept(int value) {
+    return static_cast<int>(machine::opaque(static_cast<uint32_t>(value)));
+  }
   FRNN_DEVICE int slots_of_source() const { return s.shape.units * kBatchTile; }
   // Columns 0-3 and 4-7 change places in every second group of four units: then neither the writers
   // (two neighbouring columns of 8 units in a warp) nor the readers (8 units of 4 columns) meet in
@@ -115,15 +122,13 @@ class BackwardBlock {
   FRNN_DEVICE bool inside(int round) const {
     return b < s.B && unit_of(round) < s.shape.units && first_unit() + unit_of(round) < s.H;
   }
-  FRNN_DEVICE int warps_of_rows() const { return kResidentWarps / s.shape.splits; }
-  FRNN_DEVICE int split() const { return machine::warp_index() / warps_of_rows(); }
   // Blocks begin with tiles of the block after them, so that not all send to one at once.
   FRNN_DEVICE int tile(int i) const {
-    const int at = machine::warp_index() % warps_of_rows() + i * warps_of_rows();
+    const int at = row_warp + i * row_warps;
     const int tiles = s.shape.tiles, turned = at + first_tile;
     return at >= tiles ? at : turned >= tiles ? turned - tiles : turned;
   }
-  FRNN_DEVICE int k_step(int i) const { return split() + i * s.shape.splits; }
+  FRNN_DEVICE int k_step(int i) const { return split + i * s.shape.splits; }
 
   FRNN_DEVICE Steps last_product() const {
     return {0, Cell::kTwoProducts ? inner_begin() : s.shape.k_steps};
@@ -239,7 +244,7 @@ class BackwardBlock {
 
   FRNN_DEVICE auto into_b(int round) const {
     return [this, round](int block, float value) {
-      put(block * s.shape.units + unit_of(round), value);
+      put(static_cast<unsigned>(block * s.shape.units + unit_of(round)), value);
     };
   }
 
@@ -321,10 +326,10 @@ class BackwardBlock {
   }
 
   // Puts row k of this thread's column into B (machine/matrix.h says where that is).
-  FRNN_DEVICE void put(int k, float value) const {
-    constexpr int kOfWord = Product::kDepth / 8;
-    const int lane = k / Product::kDepth * machine::kWarp + column * 4 + k / kOfWord % 4;
-    const int i = k % Product::kDepth / (Product::kDepth / 2);
+  FRNN_DEVICE void put(unsigned k, float value) const {
+    constexpr unsigned kK = Product::kDepth, kOfWord = kK / 8;
+    const unsigned lane = k / kK * machine::kWarp + column * 4u + k / kOfWord % 4;
+    const unsigned i = k % kK / (kK / 2);
     Elem* const word = reinterpret_cast<Elem*>(&factors[lane].b[i]);
     word[k % kOfWord] = Product::stored(narrow<Elem>(value));
   }
@@ -337,7 +342,7 @@ class BackwardBlock {
       const FloatPair pair = {sums.at(2 * half), sums.at(2 * half + 1)};
       const int eight = tile(m) * 2 + half, owner = owner_of(s.shape, eight);
       if (owner >= s.shape.owners) continue;
-      const int source = rank * s.shape.splits + split();
+      const int source = rank * s.shape.splits + split;
       float* const to = slot(source, 8 * eight - owner * s.shape.units + g, 2 * t);
       if (owner == rank) {
         *reinterpret_cast<FloatPair*>(to) = pair;
@@ -350,6 +355,8 @@ class BackwardBlock {
   const Args& s;
   machine::TransactionBarrier (&full)[2];  // the slots of this parity
   const int thread, rank, column, unit, sources;
+  int row_warps;        // warps that share out the tiles
+  int row_warp, split;  // this warp among them, and of those that share out its steps along k
   int first_tile, b, length;
   int longest;        // of the rows of this cluster
   float* slots;       // [2][sources][units][columns]
@@ -393,10 +400,10 @@ Status launch_resident_backward(const Queue& queue, const char* name,
     case 2:
       return launch(std::integral_constant<int, 2>{});
     default:
-      if constexpr (std::is_same_v<Product, resident::F32Product>) {
-        return Status::fail(FRNN_INTERNAL, "resident backward: a form that fp32 does not have");
-      } else {
+      if constexpr (sizeof(typename Product::Elem) == 2) {
         return launch(std::integral_constant<int, 3>{});
+      } else {
+        return Status::fail(FRNN_INTERNAL, "resident backward: a form that fp32 does not have");
       }
   }
 }

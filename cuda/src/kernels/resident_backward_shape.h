@@ -17,7 +17,7 @@ constexpr int kUnitsOfRound = kResidentThreads / kBatchTile;
 struct BackwardForm {
   int tiles, depth, rounds;
 };
-// The last one is not there for true fp32, whose three products leave no registers for it.
+// The last one is for 16 bits: in fp32 few sizes would fit it, and some would spill registers.
 constexpr BackwardForm kBackwardForms[] = {{1, 32, 4}, {2, 16, 2}, {4, 8, 2}, {6, 4, 2}};
 constexpr int kBackwardFormsOfF32 = 3;
 
