@@ -79,7 +79,7 @@ class BackwardBlock {
     }
     slots = machine::dynamic_shared<float>();
     factors = reinterpret_cast<Factors*>(machine::dynamic_shared<char>() + s.shape.b_at);
-    rest = reinterpret_cast<Fragment*>(machine::dynamic_shared<char>() + s.shape.rest_at) + thread;
+    rest = reinterpret_cast<float*>(machine::dynamic_shared<char>() + s.shape.rest_at) + 4 * thread;
   }
 
   FRNN_DEVICE void run() {
@@ -167,18 +167,30 @@ class BackwardBlock {
   // Fragments go to registers by way of the slots' memory, each lane's by its own words: so the
   // code that gathers one is there once in a loop, not kDepth * kTiles times.
   FRNN_DEVICE void load_weights() {
-    Fragment* const staged = machine::dynamic_shared<Fragment>() + thread;
+    float* const staged = machine::dynamic_shared<float>() + 4 * thread;
     constexpr int kSteps = kStaged / kTiles, kTogether = kSteps * kTiles;
     FRNN_UNROLL
     for (int first = 0; first < kDepth; first += kSteps) {
       for (int f = 0; f < kTogether; ++f)
-        staged[f * kResidentThreads] = gather(f % kTiles, first + f / kTiles);
+        put_fragment(staged, f, gather(f % kTiles, first + f / kTiles));
       FRNN_UNROLL
       for (int f = 0; f < kTogether; ++f)
-        weights[first + f / kTiles][f % kTiles] = staged[f * kResidentThreads];
+        weights[first + f / kTiles][f % kTiles] = fragment_at(staged, f);
     }
     for (int f = 0; f < s.shape.rest * kTiles; ++f)
-      rest[f * kResidentThreads] = gather(f % kTiles, kDepth + f / kTiles);
+      put_fragment(rest, f, gather(f % kTiles, kDepth + f / kTiles));
+  }
+
+  // This thread's 16 bytes number `f` of an array that begins with them.
+  FRNN_DEVICE static void put_fragment(float* shared, int f, const Fragment& a) {
+    using machine::float_of;
+    machine::store4(shared + f * 4 * kResidentThreads,
+                    {float_of(a.r[0]), float_of(a.r[1]), float_of(a.r[2]), float_of(a.r[3])});
+  }
+  FRNN_DEVICE static Fragment fragment_at(const float* shared, int f) {
+    using machine::bits_of;
+    const machine::Float4 v = machine::load4(shared + f * 4 * kResidentThreads);
+    return {{bits_of(v.x), bits_of(v.y), bits_of(v.z), bits_of(v.w)}};
   }
 
   // R^T at tile m's units, over the rows of R that this block owns: row block * units + u for block
@@ -308,7 +320,7 @@ class BackwardBlock {
       const Factors f = load_b(k_step(kDepth + i));
       FRNN_UNROLL
       for (int m = 0; m < kTiles; ++m)
-        sums[m].template add<0>(rest[(i * kTiles + m) * kResidentThreads], f.b);
+        sums[m].template add<0>(fragment_at(rest, i * kTiles + m), f.b);
     }
   }
 
@@ -361,7 +373,7 @@ class BackwardBlock {
   int longest;        // of the rows of this cluster
   float* slots;       // [2][sources][units][columns]
   Factors* factors;   // B, in the order of fragments: [b_steps][lanes]
-  Fragment* rest;     // this thread's of [rest][kTiles][threads]
+  float* rest;        // this thread's of [rest][kTiles][threads]
   bool sent = false;  // an exchange is on its way
   int exchanges = 0;  // that are done
   Fragment weights[kDepth][kTiles];
