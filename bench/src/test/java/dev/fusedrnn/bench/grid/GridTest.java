@@ -65,6 +65,8 @@ class GridTest {
     assertEquals(0, run(new GridCommand(), text, arguments), text::toString);
     assertEquals(lines.size(), GridRow.read(file).size());
     assertTrue(GridRow.read(file).stream().allMatch(GridRow::emulated));
+    String[] late = {"--backend", "emulated", "--budget", "0", "--tiny", "--out", file + ".late"};
+    assertEquals(75, run(new GridCommand(), text, late), text::toString);
   }
 
   @Test
