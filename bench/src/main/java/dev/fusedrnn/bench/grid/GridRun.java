@@ -3,10 +3,12 @@ package dev.fusedrnn.bench.grid;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.DeviceBuffer;
 import dev.fusedrnn.Event;
+import dev.fusedrnn.Graph;
 import dev.fusedrnn.Rnn;
 import dev.fusedrnn.RnnConfig;
 import dev.fusedrnn.RnnParameters;
 import dev.fusedrnn.RnnSequence;
+import dev.fusedrnn.SequenceKernel;
 import dev.fusedrnn.Stream;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -24,6 +26,16 @@ final class GridRun implements AutoCloseable {
   private static final int MOST = 30;
   private static final double ENOUGH_MICROS = 200_000;
 
+  /**
+   * What a clock said, in microseconds.
+   *
+   * @param median of the runs
+   * @param fastest of them
+   * @param slowest of them
+   * @param how what to add to the row's description
+   */
+  record Time(double median, double fastest, double slowest, String how) {}
+
   private final GridCell cell;
   private final Device device;
   private final Stream stream;
@@ -38,11 +50,12 @@ final class GridRun implements AutoCloseable {
    * @param device stays the caller's
    * @param cell what to run
    * @param precision in which numbers; the data are the same in each
+   * @param kernel which kernels run the loop over time
    */
-  GridRun(Device device, GridCell cell, Precision precision) {
+  GridRun(Device device, GridCell cell, Precision precision, SequenceKernel kernel) {
     this.cell = cell;
     this.device = device;
-    this.stream = device.defaultStream();
+    this.stream = device.newStream();
     RnnConfig config =
         RnnConfig.builder(cell.cell())
             .inputSize(cell.hidden())
@@ -55,7 +68,7 @@ final class GridRun implements AutoCloseable {
     parameters = net.newParameters();
     gradients = cell.training() ? net.newGradients() : null;
     sequence = net.newSequence(cell.steps(), cell.batch(), cell.training());
-    sequence.call().parameters(parameters).allowTf32(precision.tf32());
+    sequence.call().parameters(parameters).allowTf32(precision.tf32()).kernel(kernel);
     SplittableRandom random = new SplittableRandom(SEED);
     double scale = 1 / Math.sqrt(cell.hidden()); // torch.nn's initial weights
     parameters.named().values().forEach(buffer -> fill(buffer, random.split(), scale));
@@ -121,15 +134,23 @@ final class GridRun implements AutoCloseable {
     results.put(name + ", last", buffer.slice(length - BLOCK, BLOCK).readFloats());
   }
 
-  /**
-   * Times the run by events of the device, enqueued one after another as a training does.
-   *
-   * @return median, fastest and slowest in microseconds
-   */
-  double[] time() {
+  /** Times the run as it is enqueued call by call. */
+  Time time() {
+    return time(this::enqueue, "");
+  }
+
+  /** Times the run as a graph that was captured once. */
+  Time timeGraph() {
+    try (Graph graph = stream.capture(this::enqueue)) {
+      return time(() -> graph.launch(stream), ", graph");
+    }
+  }
+
+  /** By the device's events, one run after another as a training enqueues them. */
+  private Time time(Runnable work, String how) {
     List<Double> micros = new ArrayList<>();
     for (int k = 0; k < WARM_UP; k++) {
-      enqueue();
+      work.run();
     }
     stream.synchronize();
     double sum = 0;
@@ -137,7 +158,7 @@ final class GridRun implements AutoCloseable {
         Event end = device.newEvent()) {
       while (micros.size() < MOST && (micros.size() < 3 || sum < ENOUGH_MICROS)) {
         start.record(stream);
-        enqueue();
+        work.run();
         end.record(stream);
         end.synchronize();
         double one = Event.elapsedMicros(start, end);
@@ -146,9 +167,8 @@ final class GridRun implements AutoCloseable {
       }
     }
     micros.sort(null);
-    return new double[] {
-      micros.get(micros.size() / 2), micros.get(0), micros.get(micros.size() - 1)
-    };
+    return new Time(
+        micros.get(micros.size() / 2), micros.get(0), micros.get(micros.size() - 1), how);
   }
 
   @Override
@@ -158,5 +178,6 @@ final class GridRun implements AutoCloseable {
       gradients.close();
     }
     parameters.close();
+    stream.close();
   }
 }

@@ -133,6 +133,9 @@ class GridTest {
     StringWriter text = new StringWriter();
     assertEquals(2, run(new GridCommand(), text, "--backend", "cpu", "--out", "x"));
     assertTrue(text.toString().contains("expected cuda or emulated, got cpu"), text::toString);
+    assertEquals(2, run(new GridCommand(), text, "--kernel", "K7", "--out", "x"));
+    assertTrue(
+        text.toString().contains("expected one of auto, K0, K1, K2, got K7"), text::toString);
     assertEquals(2, run(new GridCommand(), text));
     assertTrue(text.toString().contains("--out: expected the file"), text::toString);
   }
