@@ -213,6 +213,87 @@ void check_orders(int seeds) {
   }
 }
 
+// Shapes as such: a Hopper GPU of 227 KB a block in clusters of up to 16.
+machine::Properties hopper() {
+  machine::Properties p;
+  p.major = 9, p.multiprocessors = 132, p.registers_per_multiprocessor = 65536;
+  p.shared_bytes_per_block = 227 * 1024, p.largest_cluster = 16, p.clusters = true;
+  return p;
+}
+
+frnn_rnn layer(int64_t cell, int64_t dtype, int64_t H) {
+  frnn_rnn rnn{};
+  rnn.cell = cell, rnn.dtype = dtype, rnn.T = 5, rnn.B = 3, rnn.I = 2, rnn.H = H;
+  return rnn;
+}
+
+void check_shape(const ResidentBackwardShape& s, int64_t H, int64_t dtype) {
+  const BackwardForm form = kBackwardForms[s.form];
+  const int depth = dtype == FRNN_F32 ? 8 : 16, warps_of_rows = kResidentWarps / s.splits;
+  FRNN_CHECK(s.units % 8 == 0 && s.owners * s.units >= H && (s.owners - 1) * s.units < H);
+  FRNN_CHECK(s.owners <= s.cluster && s.units <= form.rounds * kUnitsOfRound);
+  FRNN_CHECK(warps_of_rows * form.tiles >= s.tiles && 16 * s.tiles >= s.owners * s.units);
+  FRNN_CHECK(s.k_steps * depth >= s.blocks * s.units);
+  FRNN_CHECK((form.depth + s.rest) * s.splits >= s.k_steps && s.b_steps >= s.k_steps);
+  for (int eight = 0; eight < 2 * kResidentWarps * form.tiles; ++eight)
+    FRNN_CHECK(owner_of(s, eight) == 8 * eight / s.units);
+}
+
+void check_shapes() {
+  for (const int64_t cell : kCells) {
+    for (const int64_t dtype : {FRNN_F32, FRNN_BF16}) {
+      for (int64_t H = 1; H <= 700; H += H < 140 ? 1 : 13) {
+        for (int cluster = 1; cluster <= 16; cluster *= 2) {
+          ResidentBackwardShape shape;
+          const Status status =
+              resident_backward_geometry(layer(cell, dtype, H), hopper(), cluster, &shape);
+          if (status.ok()) check_shape(shape, H, dtype);
+          if (cluster == 16 && H <= 512) FRNN_CHECK_OK(status);
+          if (cluster == 1 && H <= 128) FRNN_CHECK_OK(status);
+        }
+      }
+    }
+  }
+}
+
+void check_refusal(const frnn_rnn& rnn, const machine::Properties& device, int cluster,
+                   const std::string& part) {
+  ResidentBackwardShape shape;
+  const Status status = resident_backward_geometry(rnn, device, cluster, &shape);
+  if (status.code == FRNN_UNSUPPORTED && status.text.find(part) != std::string::npos) return;
+  fail(__FILE__, __LINE__, "expected `" + part + "` in: " + status.text);
+}
+
+void check_refusals() {
+  const frnn_rnn small = layer(FRNN_LSTM, FRNN_F32, 32);
+  frnn_rnn projected = small, zoned = small;
+  projected.P = 8, zoned.zoneout_h = 0.1;
+  machine::Properties old = hopper(), ampere = hopper(), tight = hopper();
+  old.major = 7, ampere.largest_cluster = 1, tight.shared_bytes_per_block = 40 * 1024;
+  check_refusal(projected, hopper(), 1, "no projection: K0 serves it");
+  check_refusal(zoned, hopper(), 2, "no zoneout");
+  check_refusal(small, old, 1, "compute capability 8.0");
+  check_refusal(small, ampere, 2, "a cluster of 2");
+  check_refusal(layer(FRNN_LSTM, FRNN_F32, 129), hopper(), 1, "136 hidden units");
+  check_refusal(layer(FRNN_LSTM, FRNN_BF16, 1000), hopper(), 16, "8 tiles of 16");
+  check_refusal(layer(FRNN_LSTM, FRNN_F32, 128), tight, 1, "bytes of shared memory");
+}
+
+// Rounding errors do not grow beyond those of K0 over many steps.
+void check_long() {
+  Problem p = draw(FRNN_GRU, FRNN_F32, 9, 31, false);
+  const double limit = 1 / std::sqrt(9.0);
+  Random random(5);
+  p.rnn.T = 400, p.rnn.B = 2;
+  for (auto& [name, values] : p.in) {
+    const bool rows = is_sequence(name);
+    const size_t count = !rows ? values.size() : at(800 * (name == "x" ? p.rnn.I : 9));
+    const bool state = name == "h0" || name == "dhT";
+    values = random.uniforms<float>(static_cast<int64_t>(state ? 18 : count), -limit, limit);
+  }
+  check_against_double(p, 2, 31);
+}
+
 }  // namespace
 }  // namespace frnn
 
@@ -220,6 +301,11 @@ int main(int argc, char** argv) {
   const std::string part = argc > 1 ? argv[1] : "all";
   if (part == "all" || part == "cells") frnn::check_cells();
   if (part == "all" || part == "large") frnn::check_large();
+  if (part == "all" || part == "shapes") {
+    frnn::check_shapes();
+    frnn::check_refusals();
+  }
+  if (part == "all" || part == "long") frnn::check_long();
   if (part == "all" || part == "orders") frnn::check_orders(200);
   return frnn::testing::report();
 }
