@@ -9,8 +9,8 @@
 //
 // Every source has slots of its own and they are summed in the order of sources, so the bits do not
 // depend on who came first. The other way round, gathering all of da and multiplying it with the
-// columns R[:, own], would move G elements a unit where this moves one float, and would need a sum
-// across warps as well: 4H rows against 16 warps' columns.
+// columns R[:, own], would move all gates of a unit where this moves one float, and would need a
+// sum across warps, for a block then has few rows of A and a long k.
 //
 // Slots alternate with the parity of the exchange. A block may write exchange x into another's
 // slots once that block has read exchange x - 2 there. It has: it sent its part of x - 1 after
