@@ -47,6 +47,7 @@ configure_file(${ROOT}/bundle/src/bin/fusedrnn ${bundle}/bin/fusedrnn @ONLY)
 file(CHMOD ${bundle}/bin/fusedrnn PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE
      GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 file(COPY ${ROOT}/LICENSE ${ROOT}/README.md DESTINATION ${bundle})
+file(COPY ${ROOT}/bench/gpu DESTINATION ${bundle}/bench)
 set(micro ${ROOT}/java/fusedrnn/target/native/install/bin/fusedrnn-micro) # there with nvcc alone
 if(EXISTS ${micro})
   file(COPY ${micro} DESTINATION ${bundle}/bin)
