@@ -1,8 +1,7 @@
 // The loop of resident backward kernels. Of a step, in a block that owns `units` hidden units:
 //
-//   1. dh = what passed the product by + the sum over sources of slots + dy; the cell; da to
-//   memory,
-//      for the gradients of the weights, and into B
+//   1. dh = what passed the product by + the sum over sources of slots + dy; the cell; da goes to
+//      memory, for the gradients of the weights, and into B
 //   2. partial = R_own^T da_own, for all H units, by the tensor cores. R_own^T is stationary: its
 //      fragments are in registers, the rest in shared memory, and are loaded once
 //   3. each half tile of 8 units goes to the slots of the block that owns them (reduce-scatter)
