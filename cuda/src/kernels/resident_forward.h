@@ -115,6 +115,9 @@ class ForwardBlock {
     FRNN_DEVICE Elem operator()(int k) const {
       return from != nullptr && k < columns ? from[k] : narrow<Elem>(0.0f);
     }
+    FRNN_DEVICE uint32_t pair(int k) const {
+      return from != nullptr && k < columns ? *reinterpret_cast<const uint32_t*>(from + k) : 0u;
+    }
   };
 
   FRNN_DEVICE void load_weights() {
@@ -129,7 +132,8 @@ class ForwardBlock {
     float* const spilled =
         reinterpret_cast<float*>(shared_ + shape.weights_at +
                                  machine::warp_index() * shape.fragments_of_warp * kFragmentBytes);
-    weights_.load(spilled, k_tiles, [&](int m, int row) {
+    const bool even = H % 2 == 0 && reinterpret_cast<uintptr_t>(s_.w_hh) % 4 == 0;
+    weights_.load(spilled, k_tiles, even, [&](int m, int row) {
       const int tile = tile_of(m % Rounds), j = tile * Cell::kUnits + Cell::unit_of(row);
       const int block = Cell::block_of(s_, Cell::gate_of(m / Rounds, row));
       const bool there = tile < end_tile_ && block >= 0 && j < H;

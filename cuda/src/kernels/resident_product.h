@@ -87,15 +87,18 @@ struct F32Product {
 
 // The lane's part of a 16-row k tile: low(k) and high(k) are the elements of its two rows, lane / 4
 // and lane / 4 + 8, from the tile's first k on.
-template <typename Product, typename Row>
+// With Pairs, row.pair(k) is elements k and k + 1 of 16 bits in one word.
+template <typename Product, bool Pairs, typename Row>
 FRNN_DEVICE Fragment load_rows(const Row& low, const Row& high, int first_k) {
   const int t = machine::lane_index() % 4;
   Fragment f;
   FRNN_UNROLL
   for (int i = 0; i < 4; ++i) {
     const Row& row = i % 2 == 0 ? low : high;
-    if constexpr (Product::kDepth == 16) {
-      const int k = first_k + 2 * t + 8 * (i / 2);
+    const int k = first_k + 2 * t + 8 * (i / 2);
+    if constexpr (Pairs) {
+      f.r[i] = row.pair(k);
+    } else if constexpr (Product::kDepth == 16) {
       f.r[i] = machine::pack_pair(row(k), row(k + 1));
     } else {
       f.r[i] = machine::bits_of(Product::stored(row(first_k + t + 4 * (i / 2))));
@@ -109,22 +112,34 @@ template <typename Product, typename At>
 FRNN_DEVICE Fragment load_fragment(const At& at) {
   const int g = machine::lane_index() / 4;
   const auto row = [&](int r) { return [&at, r](int k) { return at(r, k); }; };
-  return load_rows<Product>(row(g), row(g + 8), 0);
+  return load_rows<Product, false>(row(g), row(g + 8), 0);
 }
 
 // All weights of a warp: RowTiles tiles of 16 rows, `depth` k tiles deep, of which Held are in
 // registers and the rest in shared memory at `spilled`, one 16-byte load a lane.
 template <typename Product, int RowTiles, int Held>
 struct Weights {
-  static constexpr int kAtOnce = Product::kDepth == 16 ? 2 : 4;  // fragments that are on their way
   Fragment held[RowTiles][Held];
   const float* spilled;  // this lane's first 16 bytes
   int depth;
 
-  // row(tile, r)(k) is the weight, or zero where there is none.
+  // row(tile, r)(k) is the weight, or zero where there is none; `pairs`: of 16 bits, and
+  // row(tile, r).pair(k) may be used for even k.
   template <typename Row>
+  FRNN_DEVICE void load(float* shared, int k_tiles, bool pairs, const Row& row) {
+    if constexpr (Product::kDepth == 16) {
+      if (pairs) {
+        load<true>(shared, k_tiles, row);
+        return;
+      }
+    }
+    load<false>(shared, k_tiles, row);
+  }
+
+  template <bool Pairs, typename Row>
   FRNN_DEVICE void load(float* shared, int k_tiles, const Row& row) {
-    using machine::float_of;
+    // Fragments on their way: elements of 16 bits take a register each until they are packed.
+    constexpr int kAtOnce = Pairs ? 8 : Product::kDepth == 16 ? 2 : 4;
     depth = k_tiles;
     spilled = shared + 4 * machine::lane_index();
     FRNN_UNROLL
@@ -134,7 +149,7 @@ struct Weights {
       const auto low = row(m, g), high = row(m, g + 8);
       FRNN_UNROLL
       for (int k = 0; k < Held; ++k) {
-        Fragment& f = held[m][k] = load_rows<Product>(low, high, Product::kDepth * k);
+        Fragment& f = held[m][k] = load_rows<Product, Pairs>(low, high, Product::kDepth * k);
         // Or the compiler would have more loads on their way than there are registers left.
         FRNN_UNROLL
         for (int i = 0; i < 4; ++i)
@@ -142,15 +157,26 @@ struct Weights {
         if (k % kAtOnce == kAtOnce - 1) machine::hold_loads();
       }
       float* to = shared + 4 * machine::lane_index() + m * (kFragmentBytes / 4);
-      for (int k = Held; k < depth; ++k) {
-        const Fragment f = load_rows<Product>(low, high, Product::kDepth * k);
-        machine::store4(to,
-                        {float_of(f.r[0]), float_of(f.r[1]), float_of(f.r[2]), float_of(f.r[3])});
-        to += RowTiles * (kFragmentBytes / 4);
+      constexpr int kGroup = kAtOnce < 4 ? 2 : 4;
+      FRNN_NO_UNROLL
+      for (int k = Held; k < depth; k += kGroup) {  // beyond the depth are zeros
+        Fragment f[kGroup];
+        FRNN_UNROLL
+        for (int i = 0; i < kGroup; ++i)
+          f[i] = load_rows<Product, Pairs>(low, high, Product::kDepth * (k + i));
+        FRNN_UNROLL
+        for (int i = 0; i < kGroup; ++i) {
+          if (k + i < depth) store_fragment(to, f[i]);
+          to += RowTiles * (kFragmentBytes / 4);
+        }
       }
     }
   }
 
+  static FRNN_DEVICE void store_fragment(float* to, const Fragment& f) {
+    using machine::float_of;
+    machine::store4(to, {float_of(f.r[0]), float_of(f.r[1]), float_of(f.r[2]), float_of(f.r[3])});
+  }
   FRNN_DEVICE Fragment spilled_at(int index) const {
     using machine::bits_of;
     const machine::Float4 v = machine::load4(spilled + index * (kFragmentBytes / 4));
