@@ -90,7 +90,6 @@ typedef enum frnn_flag {
   FRNN_TRAINING = 1,        // forward fills `reserve` for a backward pass
   FRNN_ACCUMULATE = 2,      // weight gradients are `+=` instead of `=`
   FRNN_ALLOW_TF32 = 4,      // products may be rounded to TF32 (cuda only)
-  FRNN_SKIP_NONFINITE = 8,  // an optimiser step does nothing where the clip result is not finite
   FRNN_REVERSE = 16,        // each row runs from its own last step to its first
   FRNN_BATCH_FIRST = 32,    // x, y, dx, dy are [B, T, .] instead of [T, B, .]
   FRNN_ACCUMULATE_DX = 64,  // dx is `+=` instead of `=`

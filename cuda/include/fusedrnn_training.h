@@ -1,89 +1,15 @@
-// What trains a net around its recurrent layers: lists of tensors, clipping, optimisers, the linear
-// and embedding layers, losses. A part of fusedrnn.h, which includes it and whose rules hold here.
+// What trains a net around its recurrent layers: the linear and embedding layers, losses. A part of
+// fusedrnn.h, which includes it and whose rules hold here.
 
 #ifndef FUSEDRNN_TRAINING_H_
 #define FUSEDRNN_TRAINING_H_
 
 #include "fusedrnn.h"
+#include "fusedrnn_optimizer.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-// ---- Lists of tensors, clipping, optimisers ----------------------------------------------------
-
-// `lists` parallel lists of `count` tensors; tensor k has lengths[k] elements in every list. For an
-// optimiser list 0 holds parameters, 1 gradients, 2 and 3 the optimiser's state.
-typedef struct frnn_tensors {
-  int64_t struct_bytes;
-  int64_t dtype;
-  int64_t count;      // >= 0
-  int64_t lists;      // 1 to 4
-  int64_t lengths;    // host address of int64_t[count], each >= 0
-  int64_t addresses;  // host address of int64_t[lists * count], list-major; device addresses
-} frnn_tensors;
-
-// The table is the form in which kernels read the lists. Write it once and keep it on the device
-// for as long as the tensors live. frnn_table_write synchronises `stream`; it is for set-up.
-FRNN_API int frnn_table_bytes(const frnn_tensors* tensors, int64_t* bytes, int64_t* chunks);
-FRNN_API int frnn_table_write(int64_t device, const frnn_tensors* tensors, int64_t table,
-                              int64_t table_bytes, int64_t stream);
-
-typedef enum frnn_clip_action {
-  FRNN_MEASURE = 0,        // the norm alone
-  FRNN_SCALE = 1,          // g *= coefficient
-  FRNN_CLAMP_ELEMENTS = 2  // g = min(max(g, -max_norm), max_norm), NaN stays; the coefficient is 1
-} frnn_clip_action;
-
-typedef struct frnn_clip_result {  // 24 bytes of device memory
-  double norm;                     // before clipping
-  double coefficient;              // 1 where norm <= max_norm, else max_norm / norm (IEEE: NaN, 0)
-  int64_t finite;                  // 1, or 0 where any element was NaN or infinite
-} frnn_clip_result;
-
-// Global L2 norm over all tensors of one list (Pascanu, Mikolov, Bengio 2013): every element is
-// read once, summed in a fixed order that does not depend on the grid, in double across chunks.
-typedef struct frnn_clip {
-  int64_t struct_bytes;
-  int64_t dtype;
-  int64_t table;    // device
-  int64_t chunks;   // as frnn_table_bytes answered
-  int64_t list;     // which list to measure
-  int64_t action;   // frnn_clip_action on the list, in place; the norm is that before it
-  double max_norm;  // > 0; infinity measures without clipping
-  int64_t result;   // device address of an frnn_clip_result
-  int64_t workspace;
-  int64_t workspace_bytes;  // at least 8 * chunks
-  int64_t stream;
-} frnn_clip;
-
-FRNN_API int frnn_clip_by_global_norm(int64_t device, const frnn_clip* clip);
-
-typedef enum frnn_optimizer_kind {
-  FRNN_SGD = 0,      // v = beta1 v + g; p -= lr v
-  FRNN_ADAGRAD = 1,  // m += g^2; p -= lr g / sqrt(m + epsilon)   (min-char-rnn's form)
-  FRNN_ADAM = 2      // Kingma and Ba 2015, algorithm 1, bias-corrected; epsilon outside the root
-} frnn_optimizer_kind;
-
-typedef struct frnn_optimizer {
-  int64_t struct_bytes;
-  int64_t kind;  // frnn_optimizer_kind
-  int64_t dtype;
-  int64_t flags;  // FRNN_SKIP_NONFINITE (needs `clip`)
-  int64_t table;  // device; lists: SGD 3 (state: velocity), ADAGRAD 3, ADAM 4 (states: m, v)
-  int64_t chunks;
-  double learning_rate;
-  double beta1;  // SGD: momentum; ADAM: 0.9 as published
-  double beta2;  // ADAM: 0.999 as published
-  double epsilon;
-  double weight_decay;  // L2: g += weight_decay * p, after clipping
-  int64_t step;         // 1 for the first step
-  int64_t clip;         // device address of an frnn_clip_result whose coefficient multiplies the
-                        // gradient as it is read; optional: 1
-  int64_t stream;
-} frnn_optimizer;
-
-FRNN_API int frnn_optimizer_step(int64_t device, const frnn_optimizer* optimizer);
 
 // ---- What stands around a recurrent net --------------------------------------------------------
 
@@ -139,13 +65,6 @@ FRNN_API int frnn_embedding_bytes(const char* backend, const frnn_embedding* emb
                                   int64_t* workspace_bytes);
 FRNN_API int frnn_embedding_forward(int64_t device, const frnn_embedding* embedding);
 FRNN_API int frnn_embedding_backward(int64_t device, const frnn_embedding* embedding);
-
-// Dynamic loss scaling: gradients are made `scale` times as large, so that they do not vanish in 16
-// bits.
-typedef struct frnn_loss_scale {  // 16 bytes of device memory
-  double scale;
-  int64_t good_steps;  // since the scale last changed
-} frnn_loss_scale;
 
 typedef struct frnn_loss_result {  // 24 bytes of device memory
   double loss_sum;                 // over the rows that count, without any scale

@@ -221,65 +221,98 @@ void loss_and_sample_arguments(const char* backend, int64_t device) {
   expect(frnn_device_synchronize(device), FRNN_OK, "", "nothing wrong was launched");
 }
 
+void clip_arguments(int64_t device, int64_t table, const frnn_table_sizes& sizes) {
+  const int bad = FRNN_INVALID_ARGUMENT;
+  const Memory result(device, 64), scratch(device, 64);
+  frnn_clip clip{};
+  clip.struct_bytes = sizeof clip;
+  clip.table = table, clip.chunks = sizes.chunks, clip.layout = sizes.layout;
+  clip.list = 1, clip.action = FRNN_SCALE, clip.max_norm = 1, clip.result = result.address();
+  clip.workspace = scratch.address(), clip.workspace_bytes = 32;
+  refuse_all<frnn_clip>(clip,
+                        [&](const frnn_clip* c) { return frnn_clip_by_global_norm(device, c); },
+                        {{"clip.max_norm", bad, [](frnn_clip& c) { c.max_norm = 0; }},
+                         {"clip.max_norm", bad, [](frnn_clip& c) { c.max_norm = std::nan(""); }},
+                         {"clip.list", bad, [](frnn_clip& c) { c.list = 3; }},
+                         {"clip.layout", bad, [](frnn_clip& c) { c.layout ^= 1; }},
+                         {"clip.action", bad, [](frnn_clip& c) { c.action = 3; }},
+                         {"clip.norm_kind", bad, [](frnn_clip& c) { c.norm_kind = 3; }},
+                         {"clip.policy", bad, [](frnn_clip& c) { c.policy = -1; }},
+                         {"clip.per_tensor", bad, [](frnn_clip& c) { c.per_tensor = 2; }},
+                         {"clip.loss_scale", bad, [](frnn_clip& c) { c.loss_scale = 4; }},
+                         {"clip.result", bad, [](frnn_clip& c) { c.result = 0; }},
+                         {"workspace_bytes", FRNN_WORKSPACE_TOO_SMALL,
+                          [](frnn_clip& c) { c.workspace_bytes = 24; }}});
+}
+
+void optimizer_arguments(int64_t device, int64_t table, const frnn_table_sizes& sizes) {
+  const int bad = FRNN_INVALID_ARGUMENT;
+  const Memory state(device, 80), clip(device, 64);
+  frnn_optimizer optimizer{};
+  optimizer.struct_bytes = sizeof optimizer;
+  optimizer.kind = FRNN_SGD;
+  optimizer.table = table, optimizer.chunks = sizes.chunks, optimizer.layout = sizes.layout;
+  optimizer.state = state.address(), optimizer.clip = clip.address();
+  optimizer.growth_factor = 2, optimizer.backoff_factor = 0.5, optimizer.growth_interval = 100;
+  using O = frnn_optimizer;
+  refuse_all<O>(
+      optimizer, [&](const O* o) { return frnn_optimizer_step(device, o); },
+      {{"optimizer.kind", bad, [](O& o) { o.kind = 7; }},
+       {"adam needs lists", bad, [](O& o) { o.kind = FRNN_ADAM; }},
+       {"rmsprop with this beta1", bad, [](O& o) { o.kind = FRNN_RMSPROP, o.beta1 = 0.9; }},
+       {"beta1", bad, [](O& o) { o.beta1 = 1; }},
+       {"weight_decay", bad, [](O& o) { o.weight_decay = -1; }},
+       {"optimizer.layout", bad, [](O& o) { o.layout = 0; }},
+       {"optimizer.state", bad, [](O& o) { o.state = 0; }},
+       {"optimizer.clip", bad, [](O& o) { o.clip = 0, o.per_tensor = 1; }},
+       {"optimizer.clip", bad, [](O& o) { o.loss_scale = o.clip, o.clip = 0; }},
+       {"backoff_factor", bad, [](O& o) { o.loss_scale = o.clip, o.backoff_factor = 0; }},
+       {"growth_interval", bad, [](O& o) { o.loss_scale = o.clip, o.growth_interval = 0; }},
+       {"optimizer.schedule", bad, [](O& o) { o.schedule = 6; }},
+       {"optimizer.period", bad, [](O& o) { o.schedule = FRNN_COSINE; }},
+       {"optimizer.warmup", bad, [](O& o) { o.warmup = -1; }}});
+  expect(frnn_write_word(device, state.address() + 4, 1, 0), bad, "8 bytes", "an odd address");
+}
+
 void list_arguments(int64_t device) {
   const int bad = FRNN_INVALID_ARGUMENT;
-  const Memory a(device, 4096), b(device, 4096), v(device, 4096), result(device, 64);
-  const Memory scratch(device, 64);
+  const Memory a(device, 4096), b(device, 4096), v(device, 4096);
   std::vector<int64_t> lengths = {5, 0, 7};
   std::vector<int64_t> addresses = {a.address(), 0, a.address() + 64,
                                     b.address(), 0, b.address() + 64,
                                     v.address(), 0, v.address() + 64};
   frnn_tensors tensors{};
   tensors.struct_bytes = sizeof tensors;
-  tensors.dtype = FRNN_F32;
+  std::vector<int64_t> dtypes = {FRNN_F32, FRNN_BF16, FRNN_F32};
+  tensors.dtypes = reinterpret_cast<int64_t>(dtypes.data());
   tensors.count = 3, tensors.lists = 3;
   tensors.lengths = reinterpret_cast<int64_t>(lengths.data());
   tensors.addresses = reinterpret_cast<int64_t>(addresses.data());
-  int64_t bytes = 0, chunks = 0;
-  expect(frnn_table_bytes(&tensors, &bytes, &chunks), FRNN_OK, "", "table_bytes");
-  FRNN_CHECK(chunks == 2);
+  frnn_table_sizes sizes{};
+  expect(frnn_table_bytes(&tensors, &sizes), FRNN_OK, "", "table_bytes");
+  FRNN_CHECK(sizes.chunks == 2);
+  const int64_t bytes = sizes.bytes;
   const Memory table(device, bytes);
   const auto write = [&](const frnn_tensors* t) {
     return frnn_table_write(device, t, table.address(), bytes, 0);
   };
   refuse_all<frnn_tensors>(tensors, write,
-                           {{"tensors.lists", bad, [](frnn_tensors& t) { t.lists = 5; }},
+                           {{"tensors.lists", bad, [](frnn_tensors& t) { t.lists = 6; }},
+                            {"tensors.dtypes", bad, [](frnn_tensors& t) { t.dtypes = 0; }},
                             {"tensors.count", bad, [](frnn_tensors& t) { t.count = -1; }},
                             {"tensors.lengths", bad, [](frnn_tensors& t) { t.lengths = 0; }},
                             {"tensors.addresses", bad, [](frnn_tensors& t) { t.addresses = 0; }}});
   expect(frnn_table_write(device, &tensors, table.address(), bytes - 8, 0),
          FRNN_WORKSPACE_TOO_SMALL, "table_bytes", "a small table");
+  dtypes[1] = FRNN_F64;
+  expect(write(&tensors), FRNN_UNSUPPORTED, "tensors.dtypes[1]", "a list of f64");
+  dtypes[1] = FRNN_BF16;
   lengths[1] = -1;
   expect(write(&tensors), bad, "tensors.lengths[1]", "a negative length");
   lengths[1] = 4;
   expect(write(&tensors), bad, "tensors.addresses[0][1]", "a missing address");
-  frnn_clip clip{};
-  clip.struct_bytes = sizeof clip;
-  clip.dtype = FRNN_F32;
-  clip.table = table.address(), clip.chunks = chunks, clip.list = 1, clip.action = FRNN_SCALE;
-  clip.max_norm = 1, clip.result = result.address();
-  clip.workspace = scratch.address(), clip.workspace_bytes = 16;
-  refuse_all<frnn_clip>(
-      clip, [&](const frnn_clip* c) { return frnn_clip_by_global_norm(device, c); },
-      {{"clip.max_norm", bad, [](frnn_clip& c) { c.max_norm = 0; }},
-       {"clip.max_norm", bad, [](frnn_clip& c) { c.max_norm = std::nan(""); }},
-       {"clip.list", bad, [](frnn_clip& c) { c.list = 4; }},
-       {"clip.action", bad, [](frnn_clip& c) { c.action = 3; }},
-       {"clip.result", bad, [](frnn_clip& c) { c.result = 0; }},
-       {"workspace_bytes", FRNN_WORKSPACE_TOO_SMALL, [](frnn_clip& c) { c.workspace_bytes = 8; }}});
-  frnn_optimizer optimizer{};
-  optimizer.struct_bytes = sizeof optimizer;
-  optimizer.kind = FRNN_SGD;
-  optimizer.dtype = FRNN_F32;
-  optimizer.table = table.address(), optimizer.chunks = chunks, optimizer.step = 1;
-  optimizer.learning_rate = 0.1;
-  refuse_all<frnn_optimizer>(
-      optimizer, [&](const frnn_optimizer* o) { return frnn_optimizer_step(device, o); },
-      {{"optimizer.kind", bad, [](frnn_optimizer& o) { o.kind = 7; }},
-       {"learning_rate", bad, [](frnn_optimizer& o) { o.learning_rate = -1; }},
-       {"beta1", bad, [](frnn_optimizer& o) { o.beta1 = 1; }},
-       {"optimizer.step", bad, [](frnn_optimizer& o) { o.step = 0; }},
-       {"FRNN_SKIP_NONFINITE", bad, [](frnn_optimizer& o) { o.flags = FRNN_SKIP_NONFINITE; }}});
+  clip_arguments(device, table.address(), sizes);
+  optimizer_arguments(device, table.address(), sizes);
   expect(frnn_device_synchronize(device), FRNN_OK, "", "nothing wrong was launched");
 }
 

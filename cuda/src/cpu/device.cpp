@@ -14,6 +14,7 @@
 
 #include "cpu/computer.h"
 #include "cpu/isa.h"
+#include "cpu/lists.h"
 #include "cpu/ops.h"
 #include "cpu/pool.h"
 #include "host/captures.h"
@@ -134,8 +135,7 @@ class CpuDevice : public Device {
     const bool locked = kind == FRNN_DEVICE_TO_DEVICE || page_locked(host, bytes);
     FRNN_TRY(captures_.may_copy_host(stream, locked));
     return submit(stream, [=](uint64_t) {
-      std::memmove(reinterpret_cast<void*>(destination), reinterpret_cast<const void*>(source),
-                   static_cast<size_t>(bytes));
+      copy_bytes(Machine{*pool_, kernels_, threads_}, destination, source, bytes);
       return Status::success();
     });
   }
@@ -299,6 +299,9 @@ class CpuDevice : public Device {
   }
   Status mask_add(const MaskAdd& what) override {
     return launch(what, 0, cpu::mask_add);
+  }
+  Status write_word(const WordWrite& write) override {
+    return launch(write, 0, cpu::write_word);
   }
   Status clip_by_global_norm(const frnn_clip& clip) override {
     return launch(clip, 0, cpu::clip_by_global_norm);

@@ -1,6 +1,5 @@
 // Everything that goes over vectors of numbers without a matrix product.
 
-#include "cells/optimizer.h"
 #include "cpu/kernels.h"
 #include "cpu/lanes.h"
 #include "cpu/simd.h"
@@ -38,32 +37,6 @@ void sum_strip(const float* matrix, int64_t rows, int64_t row, int64_t columns, 
   }
 }
 
-template <typename Rule>
-void update_all(const OptimizerRates& r, int64_t count, float* p, const float* g, float* state1,
-                float* state2, const Rule& rule) {
-  UpdateRates<Vec> rates;
-  rates.learning_rate = r.learning_rate;
-  rates.weight_decay = r.weight_decay;
-  rates.beta1 = r.beta1;
-  rates.beta2 = r.beta2;
-  rates.one_minus_beta1 = r.one_minus_beta1;
-  rates.one_minus_beta2 = r.one_minus_beta2;
-  rates.inverse_bias2 = r.inverse_bias2;
-  rates.epsilon = r.epsilon;
-  const Vec gradient_scale(r.gradient_scale);
-  for (int64_t i = 0; i < count; i += kWidth) {
-    const int64_t lanes = lanes_at(i, count);
-    Vec pv = load_first(p + i, lanes);
-    Vec s1 = load_first(state1 + i, lanes);
-    Vec s2 = state2 == nullptr ? Vec(0.0f) : load_first(state2 + i, lanes);
-    const Vec gv = load_first(g + i, lanes) * gradient_scale + rates.weight_decay * pv;
-    rule(rates, gv, pv, s1, s2);
-    store_first(p + i, pv, lanes);
-    store_first(state1 + i, s1, lanes);
-    if (state2 != nullptr) store_first(state2 + i, s2, lanes);
-  }
-}
-
 }  // namespace
 
 void column_sums(const Worker& worker, const float* matrix, int64_t rows, int64_t row,
@@ -85,50 +58,6 @@ void column_sums(const Worker& worker, const float* matrix, int64_t rows, int64_
     }
   }
   worker.sync();
-}
-
-double sum_of_squares(const float* values, int64_t count) {
-  Doubles total{};
-  for (int64_t i = 0; i < count; i += kWidth) {
-    const Doubles x = widen(load_first(values + i, lanes_at(i, count)));
-    total += x * x;
-  }
-  return sum_lanes(total);
-}
-
-void scale(float* values, int64_t count, float factor) {
-  for (int64_t i = 0; i < count; i += kWidth) {
-    const int64_t lanes = lanes_at(i, count);
-    store_first(values + i, load_first(values + i, lanes) * Vec(factor), lanes);
-  }
-}
-
-void clamp_each(float* values, int64_t count, float limit) {
-  for (int64_t i = 0; i < count; i += kWidth) {
-    const int64_t lanes = lanes_at(i, count);
-    store_first(values + i, clamp(load_first(values + i, lanes), Vec(limit)), lanes);
-  }
-}
-
-void update(int64_t kind, const OptimizerRates& rates, int64_t count, float* p, const float* g,
-            float* state1, float* state2) {
-  using Rates = UpdateRates<Vec>;
-  switch (kind) {
-    case FRNN_SGD:
-      update_all(rates, count, p, g, state1, nullptr,
-                 [](const Rates& r, Vec gv, Vec& pv, Vec& s1, Vec&) { sgd_update(r, gv, pv, s1); });
-      break;
-    case FRNN_ADAGRAD:
-      update_all(
-          rates, count, p, g, state1, nullptr,
-          [](const Rates& r, Vec gv, Vec& pv, Vec& s1, Vec&) { adagrad_update(r, gv, pv, s1); });
-      break;
-    default:
-      update_all(rates, count, p, g, state1, state2,
-                 [](const Rates& r, Vec gv, Vec& pv, Vec& s1, Vec& s2) {
-                   adam_update(r, gv, pv, s1, s2);
-                 });
-  }
 }
 
 void add(float* sum, const float* values, int64_t count) {

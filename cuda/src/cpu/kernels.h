@@ -7,6 +7,7 @@
 
 #include "cells/philox.h"
 #include "cpu/gemm.h"
+#include "cpu/list_kernels.h"
 #include "cpu/worker.h"
 #include "fusedrnn.h"
 
@@ -14,12 +15,6 @@ namespace frnn::cpu {
 
 // The elementwise functions, for the test of their error.
 enum class Function { kExp, kSigmoid, kTanh };
-
-struct OptimizerRates {  // as UpdateRates in cells/update.h
-  float learning_rate, weight_decay, beta1, beta2;
-  float one_minus_beta1, one_minus_beta2, inverse_bias2, epsilon;
-  float gradient_scale;  // multiplies the gradient as it is read
-};
 
 // A recurrent call of the whole family, with its masks.
 struct Family {
@@ -43,11 +38,11 @@ struct Kernels {
                       int64_t columns, float* sums, bool accumulate);
 
   // Called by one thread.
-  double (*sum_of_squares)(const float* values, int64_t count);
-  void (*scale)(float* values, int64_t count, float factor);
-  void (*clamp_each)(float* values, int64_t count, float limit);  // to [-limit, limit]; NaN stays
-  void (*update)(int64_t kind, const OptimizerRates& rates, int64_t count, float* p, const float* g,
-                 float* state1, float* state2);
+  // The sum of squares, the sum of magnitudes or the largest magnitude (frnn_norm_kind) of a chunk.
+  double (*list_norm)(int64_t norm_kind, const ListPart& part, float infinite, bool* finite);
+  // g = clamp(factor * g, -limit, limit); NaN stays.
+  void (*change_list)(const ListPart& part, const GradientReading& reading, float limit);
+  void (*update_list)(const ListUpdate& update);
   // One row of softmax and cross-entropy: returns its loss, and writes factor * (softmax - q) to
   // dlogits unless that is null. 0 <= target < V.
   double (*softmax_row)(const float* logits, int64_t V, int64_t target, double smoothing,
@@ -69,11 +64,9 @@ void family_forward(const Worker& worker, const Family& family);
 void family_backward(const Worker& worker, const Family& family);
 void column_sums(const Worker& worker, const float* matrix, int64_t rows, int64_t row,
                  int64_t columns, float* sums, bool accumulate);
-double sum_of_squares(const float* values, int64_t count);
-void scale(float* values, int64_t count, float factor);
-void clamp_each(float* values, int64_t count, float limit);
-void update(int64_t kind, const OptimizerRates& rates, int64_t count, float* p, const float* g,
-            float* state1, float* state2);
+double list_norm(int64_t norm_kind, const ListPart& part, float infinite, bool* finite);
+void change_list(const ListPart& part, const GradientReading& reading, float limit);
+void update_list(const ListUpdate& update);
 double softmax_row(const float* logits, int64_t V, int64_t target, double smoothing, double factor,
                    float* dlogits);
 double squared_error(const float* y, const float* targets, int64_t count, float slope, float* dy);

@@ -1,11 +1,10 @@
 #include "cpu/ops.h"
 
-#include <cmath>
+#include <cstring>
 
 #include "cpu/family_layout.h"
 #include "cpu/split.h"
 #include "host/plan.h"
-#include "host/table.h"
 
 namespace frnn::cpu {
 
@@ -14,53 +13,6 @@ namespace {
 template <typename E>
 E* at(int64_t address) {
   return reinterpret_cast<E*>(address);
-}
-
-// The table of parallel lists that the door wrote.
-struct Table {
-  const TableHeader& header;
-  const Chunk* chunks;
-  const int64_t* addresses;
-
-  explicit Table(int64_t address)
-      : header(*at<const TableHeader>(address)),
-        chunks(at<const Chunk>(address + static_cast<int64_t>(sizeof(TableHeader)))),
-        addresses(at<const int64_t>(address + header.addresses_offset)) {}
-
-  float* chunk(int64_t list, const Chunk& c) const {
-    return at<float>(addresses[list * header.count + c.tensor]) + c.offset;
-  }
-};
-
-frnn_clip_result clip_result(const double* sums, int64_t chunks, const frnn_clip& clip) {
-  double squares = 0.0;
-  for (int64_t i = 0; i < chunks; ++i)
-    squares += sums[i];
-  frnn_clip_result result;
-  result.norm = std::sqrt(squares);
-  const bool keeps = result.norm <= clip.max_norm || clip.action == FRNN_CLAMP_ELEMENTS;
-  result.coefficient = keeps ? 1.0 : clip.max_norm / result.norm;
-  result.finite = std::isfinite(result.norm) ? 1 : 0;
-  return result;
-}
-
-OptimizerRates rates_of(const frnn_optimizer& o, double gradient_scale) {
-  OptimizerRates rates{};
-  double learning_rate = o.learning_rate;
-  if (o.kind == FRNN_ADAM) {
-    const double step = static_cast<double>(o.step);
-    learning_rate /= 1.0 - std::pow(o.beta1, step);
-    rates.inverse_bias2 = static_cast<float>(1.0 / (1.0 - std::pow(o.beta2, step)));
-  }
-  rates.learning_rate = static_cast<float>(learning_rate);
-  rates.weight_decay = static_cast<float>(o.weight_decay);
-  rates.beta1 = static_cast<float>(o.beta1);
-  rates.beta2 = static_cast<float>(o.beta2);
-  rates.one_minus_beta1 = static_cast<float>(1.0 - o.beta1);
-  rates.one_minus_beta2 = static_cast<float>(1.0 - o.beta2);
-  rates.epsilon = static_cast<float>(o.epsilon);
-  rates.gradient_scale = static_cast<float>(gradient_scale);
-  return rates;
 }
 
 // Where a batch has too few rows to share out, members meet at every step, which pays from about
@@ -82,7 +34,23 @@ Family family_of(const frnn_rnn& rnn) {
           mask(rnn.zoneout_c, kZoneoutC)};
 }
 
+// From here on a second thread gains more than waking it costs.
+constexpr int64_t kLargeCopy = 4 << 20;
+
 }  // namespace
+
+void copy_bytes(const Machine& machine, int64_t destination, int64_t source, int64_t bytes) {
+  const bool apart = destination + bytes <= source || source + bytes <= destination;
+  if (!apart || bytes < kLargeCopy) {
+    std::memmove(at<char>(destination), at<const char>(source), static_cast<size_t>(bytes));
+    return;
+  }
+  machine.pool.run(machine.threads, [&](const Worker& worker) {
+    const Range mine = split(bytes, worker.count, worker.index);
+    std::memcpy(at<char>(destination) + mine.first, at<const char>(source) + mine.first,
+                static_cast<size_t>(mine.size()));
+  });
+}
 
 void rnn_forward(const Machine& machine, const frnn_rnn& rnn) {
   const int team = team_of(machine, rnn);
@@ -126,52 +94,6 @@ void mask_add(const Machine& machine, const MaskAdd& what) {
         const bool drop = mask.threshold != 0 && dropped(mask, (t * what.B + b) * F + f);
         out[f] = drop ? 0.0f : what.p > 0 ? sum * mask.scale : sum;
       }
-    }
-  });
-}
-
-void clip_by_global_norm(const Machine& machine, const frnn_clip& clip) {
-  const Table table(clip.table);
-  double* sums = at<double>(clip.workspace);
-  const double elements = static_cast<double>(table.header.chunks) * kChunkElements;
-  machine.pool.run(machine.team(elements), [&](const Worker& worker) {
-    const Range mine = split(table.header.chunks, worker.count, worker.index);
-    for (int64_t i = mine.first; i < mine.last; ++i) {
-      const Chunk& chunk = table.chunks[i];
-      sums[i] = machine.kernels.sum_of_squares(table.chunk(clip.list, chunk), chunk.length);
-    }
-    worker.sync();
-    // Every member adds up the chunks in the same order, so that none has to wait for another.
-    const frnn_clip_result result = clip_result(sums, table.header.chunks, clip);
-    if (worker.index == 0) *at<frnn_clip_result>(clip.result) = result;
-    const bool clamps = clip.action == FRNN_CLAMP_ELEMENTS;
-    if (!clamps && (clip.action == FRNN_MEASURE || result.coefficient == 1.0)) return;
-    const auto change = clamps ? machine.kernels.clamp_each : machine.kernels.scale;
-    const double by = clamps ? clip.max_norm : result.coefficient;
-    for (int64_t i = mine.first; i < mine.last; ++i) {
-      const Chunk& chunk = table.chunks[i];
-      change(table.chunk(clip.list, chunk), chunk.length, static_cast<float>(by));
-    }
-  });
-}
-
-void optimizer_step(const Machine& machine, const frnn_optimizer& optimizer) {
-  double gradient_scale = 1.0;
-  if (optimizer.clip != 0) {
-    const frnn_clip_result& clip = *at<const frnn_clip_result>(optimizer.clip);
-    if ((optimizer.flags & FRNN_SKIP_NONFINITE) != 0 && clip.finite == 0) return;
-    gradient_scale = clip.coefficient;
-  }
-  const Table table(optimizer.table);
-  const OptimizerRates rates = rates_of(optimizer, gradient_scale);
-  const double elements = static_cast<double>(table.header.chunks) * kChunkElements;
-  machine.pool.run(machine.team(4 * elements), [&](const Worker& worker) {
-    const Range mine = split(table.header.chunks, worker.count, worker.index);
-    for (int64_t i = mine.first; i < mine.last; ++i) {
-      const Chunk& chunk = table.chunks[i];
-      machine.kernels.update(optimizer.kind, rates, chunk.length, table.chunk(0, chunk),
-                             table.chunk(1, chunk), table.chunk(2, chunk),
-                             optimizer.kind == FRNN_ADAM ? table.chunk(3, chunk) : nullptr);
     }
   });
 }

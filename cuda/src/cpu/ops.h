@@ -23,11 +23,11 @@ struct Machine {
   int team(double operations) const { return operations < 1e6 ? 1 : threads; }
 };
 
+// As memmove; a team shares out what is large.
+void copy_bytes(const Machine& machine, int64_t destination, int64_t source, int64_t bytes);
 void rnn_forward(const Machine& machine, const frnn_rnn& rnn);
 void rnn_backward(const Machine& machine, const frnn_rnn& rnn);
 void mask_add(const Machine& machine, const MaskAdd& what);
-void clip_by_global_norm(const Machine& machine, const frnn_clip& clip);
-void optimizer_step(const Machine& machine, const frnn_optimizer& optimizer);
 void linear_forward(const Machine& machine, const frnn_linear& linear);
 void linear_backward(const Machine& machine, const frnn_linear& linear);
 void embedding_forward(const Machine& machine, const frnn_embedding& embedding);

@@ -1,20 +1,26 @@
 // The C door: lists of tensors, clipping, optimisers.
 
+#include "host/checks.h"
 #include "host/door.h"
-#include "host/empty.h"
 #include "host/table_image.h"
 
 using frnn::Device;
 using frnn::Status;
 
-int frnn_table_bytes(const frnn_tensors* tensors, int64_t* bytes, int64_t* chunks) {
+int frnn_write_word(int64_t device, int64_t address, int64_t word, int64_t stream) {
+  return frnn::on_device("frnn_write_word", device, [&](Device& d, const auto&) -> Status {
+    FRNN_TRY(frnn::check_addresses({{"address", address, true, 8}}));
+    return d.write_word({address, word, stream});
+  });
+}
+
+int frnn_table_bytes(const frnn_tensors* tensors, frnn_table_sizes* sizes) {
   return frnn::guarded("frnn_table_bytes", [&]() -> Status {
-    FRNN_TRY(frnn::need("bytes", bytes));
-    FRNN_TRY(frnn::need("chunks", chunks));
+    FRNN_TRY(frnn::need("sizes", sizes));
     frnn_tensors args;
     FRNN_TRY(frnn::load("frnn_tensors", tensors, &args));
     FRNN_TRY(frnn::validate(args));
-    frnn::table_bytes(args, bytes, chunks);
+    *sizes = frnn::table_sizes(args);
     return Status::success();
   });
 }
@@ -45,9 +51,7 @@ int frnn_clip_by_global_norm(int64_t device, const frnn_clip* clip) {
   return frnn::operate(
       "frnn_clip_by_global_norm", "frnn_clip", device, clip,
       [](const frnn_clip& args, const Device&, const std::string&) { return frnn::validate(args); },
-      [](Device& d, const frnn_clip& args) {
-        return args.chunks == 0 ? frnn::empty_clip(d, args) : d.clip_by_global_norm(args);
-      });
+      [](Device& d, const frnn_clip& args) { return d.clip_by_global_norm(args); });
 }
 
 int frnn_optimizer_step(int64_t device, const frnn_optimizer* optimizer) {
@@ -56,7 +60,5 @@ int frnn_optimizer_step(int64_t device, const frnn_optimizer* optimizer) {
       [](const frnn_optimizer& args, const Device&, const std::string&) {
         return frnn::validate(args);
       },
-      [](Device& d, const frnn_optimizer& args) {
-        return args.chunks == 0 ? Status::success() : d.optimizer_step(args);
-      });
+      [](Device& d, const frnn_optimizer& args) { return d.optimizer_step(args); });
 }

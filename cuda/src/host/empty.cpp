@@ -62,10 +62,4 @@ Status empty_loss(Device& device, int64_t result, int64_t stream) {
   return device.fill(result, 0, sizeof(frnn_loss_result), stream);
 }
 
-Status empty_clip(Device& device, const frnn_clip& clip) {
-  static const frnn_clip_result kNothing = {0.0, 1.0, 1};
-  return device.copy(clip.result, reinterpret_cast<int64_t>(&kNothing), sizeof(kNothing),
-                     FRNN_HOST_TO_DEVICE, clip.stream);
-}
-
 }  // namespace frnn

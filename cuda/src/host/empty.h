@@ -1,4 +1,4 @@
-// Calls with no work to do (T, B or N is 0, or no chunk): their results follow from the inputs by
+// Calls with no work to do (T, B or N is 0): their results follow from the inputs by
 // copies and fills alone, so that no kernel needs a case for them.
 
 #ifndef FUSEDRNN_SRC_HOST_EMPTY_H_
@@ -14,7 +14,6 @@ Status empty_linear_backward(Device& device, const frnn_linear& linear);
 Status empty_embedding_backward(Device& device, const frnn_embedding& embedding);
 // Of any loss.
 Status empty_loss(Device& device, int64_t result, int64_t stream);
-Status empty_clip(Device& device, const frnn_clip& clip);
 
 }  // namespace frnn
 

@@ -53,6 +53,7 @@ class GpuDevice final : public Device {
   bool serves_16_bit() const override { return true; }
   Planned planned() const override { return {&context_->properties(), cluster_}; }
   Status mask_add(const MaskAdd& what) override;
+  Status write_word(const WordWrite& write) override;
   Status clip_by_global_norm(const frnn_clip& clip) override;
   Status optimizer_step(const frnn_optimizer& optimizer) override;
   Status linear_forward(const frnn_linear& linear) override;

@@ -41,6 +41,10 @@ struct Planned {
   int cluster;                            // blocks that K2 has to take; 0: as the planner chooses
 };
 
+struct WordWrite {
+  int64_t address, word, stream;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -82,8 +86,9 @@ class Device {
   Status rnn_backward(const frnn_rnn& rnn) { return rnn_backward(rnn, 0); }
   virtual bool serves_16_bit() const = 0;  // bf16 and f16, in every operation
   virtual Status mask_add(const MaskAdd& mask_add) = 0;
-  virtual Status clip_by_global_norm(const frnn_clip& clip) = 0;
-  virtual Status optimizer_step(const frnn_optimizer& optimizer) = 0;
+  virtual Status write_word(const WordWrite& write) = 0;
+  virtual Status clip_by_global_norm(const frnn_clip& clip) = 0;       // also of no chunk
+  virtual Status optimizer_step(const frnn_optimizer& optimizer) = 0;  // likewise
   virtual Status linear_forward(const frnn_linear& linear) = 0;
   virtual Status linear_backward(const frnn_linear& linear) = 0;
   virtual Status embedding_forward(const frnn_embedding& embedding) = 0;

@@ -10,7 +10,7 @@
 
 namespace frnn {
 
-void table_bytes(const frnn_tensors& tensors, int64_t* bytes, int64_t* chunks);
+frnn_table_sizes table_sizes(const frnn_tensors& tensors);
 Status table_image(const frnn_tensors& tensors, std::vector<char>* image);
 
 }  // namespace frnn

@@ -24,7 +24,7 @@ import org.openjdk.jmh.util.Statistics;
  *
  * @param suite which benchmark class
  * @param operation which of its methods
- * @param shape the case; null for {@link Suite#OVERHEAD}
+ * @param shape the case; null but for {@link Suite#SEQUENCE}
  * @param backend who computes
  * @param precision what it is computed in
  * @param threads of the cpu backend; 0 leaves it to the backend
@@ -56,6 +56,12 @@ record Job(
    * @throws BenchmarkFailedException where it is wrong; says how
    */
   void check() {
+    if (suite == Suite.TRAINING) {
+      TrainingBenchmark state = new TrainingBenchmark();
+      state.backend = backend;
+      state.threads = threads;
+      state.check();
+    }
     if (shape == null) {
       return; // what a call costs has nothing to compare but its time
     }

@@ -33,7 +33,8 @@ import picocli.CommandLine.Spec;
     name = "fusedrnn bench",
     subcommands = {GridCommand.class, GridReportCommand.class},
     description =
-        "Measures whole sequences (suite sequence) and the cost of a call (suite overhead)."
+        "Measures whole sequences (suite sequence), the cost of a call (suite overhead), and"
+            + " clipping with an optimiser beside a copy of as many bytes (suite training)."
             + " Each case is compared with the oracle before it is timed.",
     footer = {
       "",
@@ -56,7 +57,7 @@ public final class Main implements Callable<Integer> {
   @Parameters(
       arity = "0..*",
       paramLabel = "SUITE",
-      description = "sequence, overhead. Default: both")
+      description = "sequence, overhead, training. Default: all")
   private List<String> suites = List.of();
 
   @Option(
@@ -84,7 +85,7 @@ public final class Main implements Callable<Integer> {
   @Option(
       names = "--operation",
       paramLabel = "NAME",
-      description = "Only forward, train, crossing or enqueue")
+      description = "Only forward, train, crossing, enqueue, copy or clipAdam")
   private @Nullable String operation;
 
   @Option(
@@ -244,7 +245,8 @@ public final class Main implements Callable<Integer> {
           Arrays.stream(Suite.values())
               .filter(suite -> suite.label().equals(name))
               .findFirst()
-              .orElseThrow(() -> usage("suite: expected sequence or overhead, got " + name)));
+              .orElseThrow(
+                  () -> usage("suite: expected sequence, overhead or training, got " + name)));
     }
     return chosen.isEmpty() ? new LinkedHashSet<>(List.of(Suite.values())) : chosen;
   }
@@ -284,7 +286,7 @@ public final class Main implements Callable<Integer> {
         if (operation != null && !operation.equals(method)) {
           continue;
         }
-        if (suite == Suite.OVERHEAD) {
+        if (suite != Suite.SEQUENCE) {
           if (wantedCases.isEmpty()) { // it has no cases to choose from
             names.forEach(
                 name ->

@@ -7,17 +7,17 @@ import org.jspecify.annotations.Nullable;
 /**
  * One measured case.
  *
- * @param suite {@code sequence} or {@code overhead}
+ * @param suite {@code sequence}, {@code overhead} or {@code training}
  * @param benchmark the operation: {@code forward}, {@code train}, {@code unfusedForward}, {@code
- *     unfusedTrain}, {@code crossing}, {@code enqueue}
- * @param shape the case, empty for {@code overhead}
+ *     unfusedTrain}, {@code crossing}, {@code enqueue}, {@code copy}, {@code clipAdam}
+ * @param shape the case, empty but for {@code sequence}
  * @param backend who computed
  * @param dtype what it was computed in: {@code f32}, {@code tf32}, {@code bf16}, {@code f16}
  * @param threads asked for; 0 where the backend chose
  * @param time_us_median median of the iterations' means, microseconds an operation
  * @param time_us_min fastest iteration
  * @param time_us_max slowest iteration
- * @param gflop work of one operation in 10^9 operations; null for {@code overhead}
+ * @param gflop work of one operation in 10^9 operations; only of {@code sequence}
  * @param gflop_per_s work over the median time
  * @param bytes_per_op Java heap allocated by one operation; null where it was not asked for
  * @param baseline_us what the ratio compares with; null without a baseline
@@ -45,8 +45,11 @@ record Row(
     return key(suite, benchmark, shape, backend, dtype, threads);
   }
 
-  /** The key of the unfused loop's row that stands beside this. */
+  /** The key of the row that stands beside this: the unfused loop's, or the copy's. */
   String unfusedKey() {
+    if (suite.equals(Suite.TRAINING.label())) {
+      return benchmark.equals("copy") ? "" : key(suite, "copy", shape, backend, dtype, threads);
+    }
     String unfused =
         "unfused" + benchmark.substring(0, 1).toUpperCase(Locale.ROOT) + benchmark.substring(1);
     return key(suite, unfused, shape, backend, dtype, threads);

@@ -8,7 +8,9 @@ enum Suite {
   /** {@link SequenceBenchmark}. */
   SEQUENCE(SequenceBenchmark.class, List.of("forward", "train")),
   /** {@link OverheadBenchmark}. */
-  OVERHEAD(OverheadBenchmark.class, List.of("crossing", "enqueue", "forward", "train"));
+  OVERHEAD(OverheadBenchmark.class, List.of("crossing", "enqueue", "forward", "train")),
+  /** {@link TrainingBenchmark}. */
+  TRAINING(TrainingBenchmark.class, List.of("copy", "clipAdam"));
 
   private final Class<?> type;
   private final List<String> operations;

@@ -239,7 +239,8 @@ class BenchTest {
             "make it first", new String[] {"--json", folder.resolve("no/r.json").toString()},
             "expected a file that bench --json wrote",
                 new String[] {"--baseline", empty.toString()},
-            "suite: expected sequence or overhead, got sequenze", new String[] {"sequenze"},
+            "suite: expected sequence, overhead or training, got sequenze",
+                new String[] {"sequenze"},
             "--dtype: expected f32, tf32, bf16 or f16, got f8", new String[] {"--dtype", "f8"},
             "--case:", new String[] {"--case", "("});
     refused.forEach(

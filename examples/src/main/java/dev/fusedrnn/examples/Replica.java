@@ -4,6 +4,7 @@ import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.GlobalNormClip;
+import dev.fusedrnn.NonFinite;
 import dev.fusedrnn.Optimizer;
 import dev.fusedrnn.Rnn;
 import dev.fusedrnn.RnnConfig;
@@ -62,7 +63,7 @@ public final class Replica implements AutoCloseable {
         Optimizer.create(
             Optimizer.Kind.ADAM, List.of(parameters.flat()), List.of(gradients.flat()));
     clip = GlobalNormClip.create(optimizer.tensors(), 1, LIMIT);
-    optimizer.learningRate(0.01).clip(clip, true);
+    optimizer.learningRate(0.01).clip(clip.nonFinite(NonFinite.SKIP));
     step =
         TrainingStep.builder(sequence)
             .output(

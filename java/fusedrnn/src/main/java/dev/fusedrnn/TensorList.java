@@ -1,7 +1,10 @@
 package dev.fusedrnn;
 
+import dev.fusedrnn.internal.Fields;
+import dev.fusedrnn.internal.Struct;
 import dev.fusedrnn.internal.TensorTable;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 
 /**
@@ -9,27 +12,31 @@ import java.util.List;
  * has the same length in every list. The tensors must outlive this object. Threads: may be shared.
  */
 public final class TensorList implements AutoCloseable {
+  private static final int MOST_LISTS = 5;
+
   private final Device device;
-  private final DType dtype;
+  private final List<DType> dtypes;
   private final List<List<DeviceBuffer>> lists;
   private final long chunks;
+  private final long layout;
   private final DeviceBuffer table;
 
-  private TensorList(Device device, DType dtype, List<List<DeviceBuffer>> lists) {
+  private TensorList(Device device, List<DType> dtypes, List<List<DeviceBuffer>> lists) {
     this.device = device;
-    this.dtype = dtype;
+    this.dtypes = dtypes;
     this.lists = lists;
     TensorTable tensors =
         new TensorTable(
-            dtype.ordinal(),
+            dtypes.stream().mapToLong(DType::ordinal).toArray(),
             lists.get(0).stream().mapToLong(DeviceBuffer::length).toArray(),
             lists.stream()
                 .map(list -> list.stream().mapToLong(DeviceBuffer::address).toArray())
                 .toList());
-    long[] answer = new long[2];
-    device.check(device.engine().tableBytes(tensors, answer), "TensorList.of");
-    this.chunks = answer[1];
-    this.table = device.allocate(DType.F64, (answer[0] + 7) / 8);
+    Struct<Fields.TableSizes> sizes = new Struct<>(Fields.TableSizes.class);
+    device.check(device.engine().tableBytes(tensors, sizes), "TensorList.of");
+    this.chunks = sizes.get(Fields.TableSizes.CHUNKS);
+    this.layout = sizes.get(Fields.TableSizes.LAYOUT);
+    this.table = device.allocate(DType.F64, (sizes.get(Fields.TableSizes.BYTES) + 7) / 8);
     int status = device.engine().tableWrite(tensors, table.address(), table.bytes(), 0);
     if (status != 0) {
       table.close();
@@ -38,25 +45,44 @@ public final class TensorList implements AutoCloseable {
   }
 
   /**
-   * Describes parallel lists.
+   * Describes parallel lists of one type.
    *
    * @param device where the tensors lie
    * @param dtype their element type
-   * @param lists 1 to 4 lists of equally many tensors; tensor k has the same length in each
+   * @param lists 1 to 5 lists of equally many tensors; tensor k has the same length in each
    * @return to be closed
    * @throws IllegalArgumentException naming the tensor that does not fit
    */
   public static TensorList of(
       Device device, DType dtype, List<? extends List<DeviceBuffer>> lists) {
-    if (lists.isEmpty() || lists.size() > 4) {
-      throw new IllegalArgumentException("lists: expected 1 to 4, got " + lists.size());
+    return of(device, Collections.nCopies(lists.size(), dtype), lists);
+  }
+
+  /**
+   * Describes parallel lists.
+   *
+   * @param device where the tensors lie
+   * @param dtypes the element type of each list
+   * @param lists 1 to 5 lists of equally many tensors; tensor k has the same length in each
+   * @return to be closed
+   * @throws IllegalArgumentException naming the tensor that does not fit
+   */
+  public static TensorList of(
+      Device device, List<DType> dtypes, List<? extends List<DeviceBuffer>> lists) {
+    if (lists.isEmpty() || lists.size() > MOST_LISTS) {
+      throw new IllegalArgumentException(
+          "lists: expected 1 to " + MOST_LISTS + ", got " + lists.size());
+    }
+    if (dtypes.size() != lists.size()) {
+      throw new IllegalArgumentException(
+          "dtypes: expected " + lists.size() + ", one for each list, got " + dtypes.size());
     }
     List<List<DeviceBuffer>> copy = new ArrayList<>();
     for (int list = 0; list < lists.size(); list++) {
-      checkList(device, dtype, list, lists.get(list), lists.get(0));
+      checkList(device, dtypes.get(list), list, lists.get(list), lists.get(0));
       copy.add(List.copyOf(lists.get(list)));
     }
-    return new TensorList(device, dtype, List.copyOf(copy));
+    return new TensorList(device, List.copyOf(dtypes), List.copyOf(copy));
   }
 
   private static void checkList(
@@ -93,18 +119,19 @@ public final class TensorList implements AutoCloseable {
   }
 
   /**
-   * Element type.
+   * Element type of one list.
    *
-   * @return the type of every tensor
+   * @param list from 0
+   * @return the type of its tensors
    */
-  public DType dtype() {
-    return dtype;
+  public DType dtype(int list) {
+    return dtypes.get(list);
   }
 
   /**
    * Number of parallel lists.
    *
-   * @return 1 to 4
+   * @return 1 to 5
    */
   public int lists() {
     return lists.size();
@@ -123,6 +150,11 @@ public final class TensorList implements AutoCloseable {
   /** How many pieces kernels cut the tensors into. */
   long chunks() {
     return chunks;
+  }
+
+  /** What calls are held against. */
+  long layout() {
+    return layout;
   }
 
   /** The description in device memory. */

@@ -1,5 +1,6 @@
 package dev.fusedrnn;
 
+import dev.fusedrnn.internal.Half;
 import java.nio.ByteBuffer;
 
 /** Copies between host arrays and device memory through a device's staging memory. */

@@ -234,7 +234,7 @@ class RefusalTest {
     refused(
         "list 0 tensor 0: expected f64, got f32",
         () -> TensorList.of(device, DType.F64, List.of(two)));
-    refused("lists: expected 1 to 4, got 0", () -> TensorList.of(device, DType.F32, List.of()));
+    refused("lists: expected 1 to 5, got 0", () -> TensorList.of(device, DType.F32, List.of()));
     TensorList list = closeLater(TensorList.of(device, DType.F32, List.of(two)));
     refused("maxNorm: expected above 0, got 0.0", () -> GlobalNormClip.create(list, 0, 0));
     refused("maxNorm: expected above 0, got NaN", () -> GlobalNormClip.create(list, 0, Double.NaN));

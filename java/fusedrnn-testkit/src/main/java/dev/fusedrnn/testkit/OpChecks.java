@@ -1,6 +1,8 @@
 package dev.fusedrnn.testkit;
 
 import dev.fusedrnn.DType;
+import dev.fusedrnn.NonFinite;
+import dev.fusedrnn.NormKind;
 import dev.fusedrnn.Optimizer;
 import java.util.ArrayList;
 import java.util.List;
@@ -42,9 +44,17 @@ final class OpChecks {
     cases.add(new ClipCheck(LENGTHS, 1e6f, false, false, seeds.nextLong()));
     cases.add(new ClipCheck(new int[] {129, 7}, 1, true, false, seeds.nextLong()));
     cases.add(new ClipCheck(LENGTHS, 0.75f, false, true, seeds.nextLong()));
-    for (Optimizer.Kind kind : Optimizer.Kind.values()) {
-      cases.add(new OptimizerCheck(kind, LENGTHS, seeds.nextLong()));
+    for (NormKind kind : NormKind.values()) {
+      for (NonFinite policy : List.of(NonFinite.PROPAGATE, NonFinite.SKIP, NonFinite.CLAMP)) {
+        boolean perTensor = policy != NonFinite.SKIP && kind != NormKind.L1;
+        cases.add(new NormCheck(kind, policy, perTensor, LENGTHS, seeds.nextLong()));
+      }
     }
+    for (Optimizer.Kind kind : Optimizer.Kind.values()) {
+      cases.add(new OptimizerCheck(kind, LENGTHS, DType.F32, 100, seeds.nextLong()));
+    }
+    cases.add(new OptimizerCheck(Optimizer.Kind.ADAMW, LENGTHS, DType.BF16, 3, seeds.nextLong()));
+    cases.add(new OptimizerCheck(Optimizer.Kind.SGD, LENGTHS, DType.F16, 3, seeds.nextLong()));
     return cases;
   }
 

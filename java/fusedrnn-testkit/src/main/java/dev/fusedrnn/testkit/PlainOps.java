@@ -40,15 +40,36 @@ final class PlainOps {
     }
   }
 
-  /** Adam (Kingma and Ba 2015, algorithm 1) at step {@code step}, from 1. */
+  /**
+   * Adam (Kingma and Ba 2015, algorithm 1) at step {@code step}, from 1, and with decay AdamW
+   * (Loshchilov and Hutter 2019).
+   */
   static void adam(
-      float[] p, float[] g, float[] m, float[] v, float rate, float epsilon, int step) {
+      float[] p,
+      float[] g,
+      float[] m,
+      float[] v,
+      float rate,
+      float epsilon,
+      float decay,
+      int step) {
     float correction1 = (float) (1 - Math.pow(0.9, step));
     float correction2 = (float) (1 - Math.pow(0.999, step));
     for (int k = 0; k < p.length; k++) {
       m[k] = 0.9f * m[k] + (1 - 0.9f) * g[k];
       v[k] = 0.999f * v[k] + (1 - 0.999f) * g[k] * g[k];
-      p[k] -= rate * (m[k] / correction1) / ((float) Math.sqrt(v[k] / correction2) + epsilon);
+      float quotient = m[k] / correction1 / ((float) Math.sqrt(v[k] / correction2) + epsilon);
+      p[k] -= rate * (quotient + decay * p[k]);
+    }
+  }
+
+  /** RMSProp (Hinton 2012): v = 0.9 v + 0.1 g^2; b = momentum b + g / (sqrt(v) + epsilon). */
+  static void rmsprop(
+      float[] p, float[] g, float[] v, float[] b, float rate, float momentum, float epsilon) {
+    for (int k = 0; k < p.length; k++) {
+      v[k] = 0.9f * v[k] + (1 - 0.9f) * g[k] * g[k];
+      b[k] = momentum * b[k] + g[k] / ((float) Math.sqrt(v[k]) + epsilon);
+      p[k] -= rate * b[k];
     }
   }
 

@@ -9,6 +9,7 @@ import dev.fusedrnn.DType;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.DeviceBuffer;
 import dev.fusedrnn.GlobalNormClip;
+import dev.fusedrnn.NonFinite;
 import dev.fusedrnn.Optimizer;
 import dev.fusedrnn.Rnn;
 import dev.fusedrnn.RnnConfig;
@@ -61,7 +62,7 @@ class SteadyStepTest {
         GlobalNormClip clip = GlobalNormClip.create(optimizer.tensors(), 1, 1)) {
       parameters.initializeUniform(1);
       layers.call().parameters(parameters).gradients(gradients);
-      optimizer.clip(clip, true);
+      optimizer.clip(clip.nonFinite(NonFinite.SKIP));
       try (TrainingStep step =
           TrainingStep.builder(layers)
               .output(weight, null, weightGradient, null)

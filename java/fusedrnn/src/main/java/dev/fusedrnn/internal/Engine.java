@@ -119,8 +119,11 @@ public interface Engine {
   /** A network backward. */
   int netBackward(NetArguments net);
 
-  /** Bytes and chunks of a table of tensors: {@code answer[0]} and {@code answer[1]}. */
-  int tableBytes(TensorTable tensors, long[] answer);
+  /** Writes a word in the order of a stream; the call carries it. */
+  int writeWord(long address, long word, long stream);
+
+  /** Bytes, chunks and layout of a table of tensors. */
+  int tableBytes(TensorTable tensors, Struct<Fields.TableSizes> sizes);
 
   /** Writes a table of tensors. */
   int tableWrite(TensorTable tensors, long table, long tableBytes, long stream);

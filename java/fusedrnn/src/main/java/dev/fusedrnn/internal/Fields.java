@@ -80,50 +80,93 @@ public final class Fields {
   /** {@code frnn_tensors}. */
   public enum Tensors {
     STRUCT_BYTES,
-    DTYPE,
+    DTYPES,
     COUNT,
     LISTS,
     LENGTHS,
     ADDRESSES
   }
 
+  /** {@code frnn_table_sizes}. */
+  public enum TableSizes {
+    BYTES,
+    CHUNKS,
+    LAYOUT
+  }
+
+  /** {@code frnn_loss_scale}. */
+  public enum LossScale {
+    SCALE,
+    GOOD_STEPS
+  }
+
   /** {@code frnn_clip_result}. */
   public enum ClipResult {
     NORM,
     COEFFICIENT,
-    FINITE
+    FINITE,
+    SKIP,
+    FAILED,
+    CALLS,
+    FACTOR,
+    INFINITE
   }
 
   /** {@code frnn_clip}. */
   public enum Clip {
     STRUCT_BYTES,
-    DTYPE,
     TABLE,
     CHUNKS,
+    LAYOUT,
     LIST,
     ACTION,
+    NORM_KIND,
+    POLICY,
+    PER_TENSOR,
     MAX_NORM,
+    LOSS_SCALE,
     RESULT,
     WORKSPACE,
     WORKSPACE_BYTES,
     STREAM
   }
 
+  /** {@code frnn_optimizer_state}. */
+  public enum OptimizerState {
+    STEP,
+    SKIPPED,
+    LEARNING_RATE,
+    RATE,
+    FAILED,
+    APPLY,
+    STEP_SIZE,
+    INVERSE_BIAS2,
+    DECAY,
+    FACTOR
+  }
+
   /** {@code frnn_optimizer}. */
   public enum Optimizer {
     STRUCT_BYTES,
     KIND,
-    DTYPE,
-    FLAGS,
     TABLE,
     CHUNKS,
-    LEARNING_RATE,
+    LAYOUT,
     BETA1,
     BETA2,
     EPSILON,
     WEIGHT_DECAY,
-    STEP,
+    STATE,
     CLIP,
+    PER_TENSOR,
+    LOSS_SCALE,
+    GROWTH_FACTOR,
+    BACKOFF_FACTOR,
+    GROWTH_INTERVAL,
+    SCHEDULE,
+    WARMUP,
+    PERIOD,
+    DECAY,
     STREAM
   }
 
@@ -165,12 +208,6 @@ public final class Fields {
     WORKSPACE,
     WORKSPACE_BYTES,
     STREAM
-  }
-
-  /** {@code frnn_loss_scale}. */
-  public enum LossScale {
-    SCALE,
-    GOOD_STEPS
   }
 
   /** {@code frnn_loss_result}. */

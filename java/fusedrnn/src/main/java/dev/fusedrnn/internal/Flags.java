@@ -11,9 +11,6 @@ public final class Flags {
   /** Products may be rounded to TF32. */
   public static final long ALLOW_TF32 = 4;
 
-  /** An optimiser step does nothing where the clip result is not finite. */
-  public static final long SKIP_NONFINITE = 8;
-
   /** Each row runs from its own last step to its first. */
   public static final long REVERSE = 16;
 

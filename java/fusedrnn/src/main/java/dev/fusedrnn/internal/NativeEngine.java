@@ -214,13 +214,13 @@ final class NativeEngine implements Engine {
   }
 
   @Override
-  public int tableBytes(TensorTable tensors, long[] answer) {
-    long[] bytes = new long[1];
-    long[] chunks = new long[1];
-    int status = Natives.frnn_table_bytes(tensors.structAddress(), bytes, chunks);
-    answer[0] = bytes[0];
-    answer[1] = chunks[0];
-    return status;
+  public int writeWord(long address, long word, long stream) {
+    return Natives.frnn_write_word(device, address, word, stream);
+  }
+
+  @Override
+  public int tableBytes(TensorTable tensors, Struct<Fields.TableSizes> sizes) {
+    return Natives.frnn_table_bytes(tensors.structAddress(), sizes.address());
   }
 
   @Override

@@ -102,10 +102,10 @@ final class Natives {
 
   static native int frnn_net_backward(long device, @Cast("const frnn_net*") long net);
 
+  static native int frnn_write_word(long device, long address, long word, long stream);
+
   static native int frnn_table_bytes(
-      @Cast("const frnn_tensors*") long tensors,
-      @Cast("int64_t*") long[] bytes,
-      @Cast("int64_t*") long[] chunks);
+      @Cast("const frnn_tensors*") long tensors, @Cast("frnn_table_sizes*") long sizes);
 
   static native int frnn_table_write(
       long device,

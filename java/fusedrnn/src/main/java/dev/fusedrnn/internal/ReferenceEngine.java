@@ -14,6 +14,8 @@ import org.jspecify.annotations.Nullable;
 final class ReferenceEngine implements Engine {
   private final ReferenceMemory memory = new ReferenceMemory();
   private final ReferenceOps ops = new ReferenceOps(memory);
+  private final ReferenceClip clips = new ReferenceClip(memory);
+  private final ReferenceOptimizer optimizers = new ReferenceOptimizer(memory);
   private final ReferenceRows rows = new ReferenceRows(memory);
   private final ThreadLocal<String> lastError = ThreadLocal.withInitial(() -> "");
   private final AtomicLong handles = new AtomicLong(1);
@@ -281,25 +283,31 @@ final class ReferenceEngine implements Engine {
   }
 
   @Override
-  public int tableBytes(TensorTable tensors, long[] answer) {
-    answer[0] = ReferenceOps.tableBytes(tensors);
-    answer[1] = tensors.count();
+  public int writeWord(long address, long word, long stream) {
+    return launch(() -> memory.at(address, 8).putLong(word));
+  }
+
+  @Override
+  public int tableBytes(TensorTable tensors, Struct<Fields.TableSizes> sizes) {
+    sizes.set(Fields.TableSizes.BYTES, ReferenceTable.bytes(tensors));
+    sizes.set(Fields.TableSizes.CHUNKS, tensors.count());
+    sizes.set(Fields.TableSizes.LAYOUT, ReferenceTable.layout(tensors));
     return 0;
   }
 
   @Override
   public int tableWrite(TensorTable tensors, long table, long tableBytes, long stream) {
-    return run(() -> ops.tableWrite(tensors, table, tableBytes));
+    return run(() -> ReferenceTable.write(memory, tensors, table, tableBytes));
   }
 
   @Override
   public int clip(Struct<Fields.Clip> clip) {
-    return launch(() -> ops.clip(clip));
+    return launch(() -> clips.run(clip));
   }
 
   @Override
   public int optimizerStep(Struct<Fields.Optimizer> optimizer) {
-    return launch(() -> ops.optimizerStep(optimizer));
+    return launch(() -> optimizers.step(optimizer));
   }
 
   @Override

@@ -68,9 +68,14 @@ final class ReferenceMemory {
     ByteBuffer bytes = at(address, elements * dtype.bytes());
     if (dtype == DType.F64) {
       bytes.asDoubleBuffer().get(values);
-    } else {
+    } else if (dtype == DType.F32) {
       for (int k = 0; k < values.length; k++) {
         values[k] = bytes.getFloat(4 * k);
+      }
+    } else {
+      for (int k = 0; k < values.length; k++) {
+        short bits = bytes.getShort(2 * k);
+        values[k] = dtype == DType.BF16 ? Half.fromBf16(bits) : Half.fromF16(bits);
       }
     }
     return values;
@@ -84,9 +89,14 @@ final class ReferenceMemory {
     ByteBuffer bytes = at(address, (long) values.length * dtype.bytes());
     if (dtype == DType.F64) {
       bytes.asDoubleBuffer().put(values);
-    } else {
+    } else if (dtype == DType.F32) {
       for (int k = 0; k < values.length; k++) {
         bytes.putFloat(4 * k, (float) values[k]);
+      }
+    } else {
+      for (int k = 0; k < values.length; k++) {
+        float value = (float) values[k];
+        bytes.putShort(2 * k, dtype == DType.BF16 ? Half.toBf16(value) : Half.toF16(value));
       }
     }
   }

@@ -7,23 +7,25 @@ import java.util.List;
 /** {@code frnn_tensors} with the two host arrays that it points to. */
 public final class TensorTable {
   private final Struct<Fields.Tensors> struct = new Struct<>(Fields.Tensors.class);
+  private final ByteBuffer dtypes;
   private final ByteBuffer lengths;
   private final ByteBuffer addresses;
 
   /**
    * Describes parallel lists of tensors.
    *
-   * @param dtype ordinal of the element type
+   * @param dtypes for each list, the ordinal of its element type
    * @param lengths elements of each tensor
    * @param addresses for each list, the device address of each tensor
    */
-  public TensorTable(int dtype, long[] lengths, List<long[]> addresses) {
+  public TensorTable(long[] dtypes, long[] lengths, List<long[]> addresses) {
+    this.dtypes = direct(dtypes.length);
     this.lengths = direct(lengths.length);
     this.addresses = direct(lengths.length * addresses.size());
+    this.dtypes.asLongBuffer().put(dtypes);
     this.lengths.asLongBuffer().put(lengths);
     var all = this.addresses.asLongBuffer();
     addresses.forEach(all::put);
-    struct.set(Fields.Tensors.DTYPE, dtype);
     struct.set(Fields.Tensors.COUNT, lengths.length);
     struct.set(Fields.Tensors.LISTS, addresses.size());
   }
@@ -42,6 +44,11 @@ public final class TensorTable {
     return (int) struct.get(Fields.Tensors.LISTS);
   }
 
+  /** Ordinal of a list's element type. */
+  long dtype(int list) {
+    return dtypes.getLong(8 * list);
+  }
+
   /** Elements of tensor {@code k}. */
   long length(int k) {
     return lengths.getLong(8 * k);
@@ -54,6 +61,7 @@ public final class TensorTable {
 
   /** The struct as the C door reads it. */
   long structAddress() {
+    struct.set(Fields.Tensors.DTYPES, Natives.addressOf(dtypes));
     struct.set(Fields.Tensors.LENGTHS, Natives.addressOf(lengths));
     struct.set(Fields.Tensors.ADDRESSES, Natives.addressOf(addresses));
     return struct.address();

@@ -5,6 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.fusedrnn.Cell;
 import dev.fusedrnn.DType;
+import dev.fusedrnn.LearningRateSchedule;
+import dev.fusedrnn.NonFinite;
+import dev.fusedrnn.NormKind;
 import dev.fusedrnn.Optimizer;
 import dev.fusedrnn.SequenceKernel;
 import dev.fusedrnn.Status;
@@ -34,6 +37,7 @@ class LayoutTest {
     String root = System.getProperty("fusedrnn.root", "../..");
     Path folder = Path.of(root, "cuda/include");
     return Files.readString(folder.resolve("fusedrnn.h"))
+        + Files.readString(folder.resolve("fusedrnn_optimizer.h"))
         + Files.readString(folder.resolve("fusedrnn_training.h"));
   }
 
@@ -55,12 +59,14 @@ class LayoutTest {
         Fields.Net.class,
         Fields.RnnSizes.class,
         Fields.Tensors.class,
+        Fields.TableSizes.class,
+        Fields.LossScale.class,
         Fields.ClipResult.class,
         Fields.Clip.class,
+        Fields.OptimizerState.class,
         Fields.Optimizer.class,
         Fields.Linear.class,
         Fields.Embedding.class,
-        Fields.LossScale.class,
         Fields.LossResult.class,
         Fields.SoftmaxXent.class,
         Fields.Mse.class,
@@ -110,6 +116,9 @@ class LayoutTest {
     assertSameConstants("frnn_optimizer_kind", Optimizer.Kind.values());
     assertSameConstants("frnn_clip_action", ClipAction.values());
     assertSameConstants("frnn_kernel", "KERNEL_", SequenceKernel.values());
+    assertSameConstants("frnn_norm_kind", NormKind.values());
+    assertSameConstants("frnn_nonfinite", NonFinite.values());
+    assertSameConstants("frnn_schedule", LearningRateSchedule.Shape.values());
   }
 
   @Test
@@ -125,7 +134,6 @@ class LayoutTest {
             "TRAINING = " + Flags.TRAINING,
             "ACCUMULATE = " + Flags.ACCUMULATE,
             "ALLOW_TF32 = " + Flags.ALLOW_TF32,
-            "SKIP_NONFINITE = " + Flags.SKIP_NONFINITE,
             "REVERSE = " + Flags.REVERSE,
             "BATCH_FIRST = " + Flags.BATCH_FIRST,
             "ACCUMULATE_DX = " + Flags.ACCUMULATE_DX,

@@ -84,7 +84,7 @@ final class CharLmOptions {
       names = "--optimizer",
       paramLabel = "NAME",
       defaultValue = "adam",
-      description = "adam, adagrad or sgd (momentum 0.9). Default: adam")
+      description = "adam, adamw, rmsprop, adagrad or sgd. Default: adam")
   private String optimizer;
 
   @Option(
@@ -158,7 +158,7 @@ final class CharLmOptions {
     try {
       return Optimizer.Kind.valueOf(optimizer.toUpperCase(Locale.ROOT));
     } catch (IllegalArgumentException e) {
-      throw bad("--optimizer", "adam, adagrad or sgd", optimizer);
+      throw bad("--optimizer", "adam, adamw, rmsprop, adagrad or sgd", optimizer);
     }
   }
 
@@ -191,7 +191,8 @@ final class CharLmOptions {
     Optimizer.Kind kind = kind();
     double published =
         switch (kind) {
-          case ADAM -> 0.004;
+          case ADAM, ADAMW -> 0.004;
+          case RMSPROP -> 0.002;
           case ADAGRAD -> 0.05;
           case SGD -> 0.5;
         };

@@ -6,6 +6,7 @@ import dev.fusedrnn.Device;
 import dev.fusedrnn.DeviceBuffer;
 import dev.fusedrnn.GlobalNormClip;
 import dev.fusedrnn.LossResult;
+import dev.fusedrnn.NonFinite;
 import dev.fusedrnn.Optimizer;
 import dev.fusedrnn.RnnSequence;
 import dev.fusedrnn.SoftmaxCrossEntropy;
@@ -49,7 +50,7 @@ final class Trainer implements AutoCloseable {
         Optimizer.create(settings.optimizer(), parameters.learnt(), gradients.learnt());
     double limit = settings.clip() > 0 ? settings.clip() : Double.POSITIVE_INFINITY;
     this.clip = GlobalNormClip.create(optimizer.tensors(), 1, limit);
-    optimizer.clip(clip, true);
+    optimizer.clip(clip.nonFinite(NonFinite.SKIP));
     this.lanes =
         Lanes.training(corpus.train(), settings.seqLen(), settings.batch(), settings.seed());
     this.inputs = new int[settings.seqLen() * settings.batch()];
@@ -81,9 +82,7 @@ final class Trainer implements AutoCloseable {
   /** All device tensors that the next step depends on, by name. */
   Map<String, DeviceBuffer> state() {
     Map<String, DeviceBuffer> state = new LinkedHashMap<>(parameters.named());
-    for (int k = 2; k < optimizer.tensors().lists(); k++) {
-      state.put("optimizer." + (k - 2), optimizer.tensors().tensors(k).get(0));
-    }
+    state.putAll(optimizer.buffers());
     state.put("carried.h", layers.h0());
     if (parameters.shape().cell().hasCellState()) {
       state.put("carried.c", layers.c0());
@@ -97,7 +96,6 @@ final class Trainer implements AutoCloseable {
     position.put("step", Integer.toString(step));
     position.put("pass", Integer.toString(lanes.passes()));
     position.put("window", Integer.toString(lanes.window()));
-    position.put("optimizer.step", Long.toString(optimizer.stepCount()));
     return position;
   }
 
@@ -106,7 +104,6 @@ final class Trainer implements AutoCloseable {
     step = Math.toIntExact(host.number("step"));
     training.stepCount(step);
     lanes.resume(host.number("pass"), Math.toIntExact(host.number("window")));
-    optimizer.stepCount(host.number("optimizer.step"));
   }
 
   /**
@@ -140,7 +137,7 @@ final class Trainer implements AutoCloseable {
     batch.ids().put(0, inputs);
     batch.targets().put(0, following);
     step++;
-    optimizer.learningRate(settings.schedule().rate(step));
+    optimizer.learningRate(settings.schedule().rate(step), training.stream());
     training.run(batch);
   }
 

@@ -97,7 +97,7 @@ class BadInputTest {
     "--decay, 2, 0 to 1",
     "--valid-fraction, 1, 0 to below 1",
     "--cell, transformer, 'lstm, gru, gru_reset_before, rnn, rnn_relu, mut1, mut2 or mut3'",
-    "--optimizer, lion, 'adam, adagrad or sgd'",
+    "--optimizer, lion, 'adam, adamw, rmsprop, adagrad or sgd'",
     "--embedding, zero, a number from 1 up or one-hot",
     "--embedding, 0, a number from 1 up or one-hot",
     "--learning-rate, 0, above 0"

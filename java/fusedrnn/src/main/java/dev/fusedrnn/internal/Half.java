@@ -1,10 +1,11 @@
-package dev.fusedrnn;
+package dev.fusedrnn.internal;
 
 /** Sixteen-bit floats to and from float: round to nearest, ties to even; NaN stays NaN. */
-final class Half {
+public final class Half {
   private Half() {}
 
-  static short toBf16(float value) {
+  /** To the bits of a bfloat16. */
+  public static short toBf16(float value) {
     int bits = Float.floatToRawIntBits(value);
     if (Float.isNaN(value)) {
       return (short) ((bits >>> 16) | 0x40); // quiet, whatever the low bits held
@@ -12,11 +13,13 @@ final class Half {
     return (short) ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16);
   }
 
-  static float fromBf16(short bits) {
+  /** From the bits of a bfloat16; exact. */
+  public static float fromBf16(short bits) {
     return Float.intBitsToFloat(bits << 16);
   }
 
-  static short toF16(float value) {
+  /** To the bits of a half. */
+  public static short toF16(float value) {
     int bits = Float.floatToRawIntBits(value);
     int sign = (bits >>> 16) & 0x8000;
     float magnitude = Math.abs(value);
@@ -34,7 +37,8 @@ final class Half {
     return (short) (sign | (((exponent + 14) << 10) + steps));
   }
 
-  static float fromF16(short half) {
+  /** From the bits of a half; exact. */
+  public static float fromF16(short half) {
     int exponent = (half >>> 10) & 0x1f;
     int fraction = half & 0x3ff;
     float magnitude;
