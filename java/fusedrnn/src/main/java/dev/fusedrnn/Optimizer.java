@@ -347,9 +347,7 @@ public final class Optimizer implements AutoCloseable {
   public void step(Stream stream) {
     Device device = tensors.device();
     tensors.checkOpen();
-    if (!learningRateWritten) {
-      learningRate(learningRate, stream);
-    }
+    writeSettings(stream);
     bindClip();
     struct.set(Fields.Optimizer.STREAM, stream.handleFor(device));
     int status = device.engine().optimizerStep(struct);
@@ -358,6 +356,16 @@ public final class Optimizer implements AutoCloseable {
           status,
           device,
           "Optimizer.step of " + kind + " over " + tensors.tensors(0).size() + " tensors");
+    }
+  }
+
+  /**
+   * Writes what the host set since the last step to the device; enqueued. A captured step does not
+   * hold it, so it stands before each launch.
+   */
+  void writeSettings(Stream stream) {
+    if (!learningRateWritten) {
+      learningRate(learningRate, stream);
     }
   }
 

@@ -41,8 +41,9 @@ public final class TrainingStep implements AutoCloseable {
   private final Stream stream;
   private final TrainingModel model;
   private final TrainingRing ring;
-  private final Runnable passes = this::enqueuePasses;
+  private final Runnable beforeHook;
   private @Nullable Graph graph;
+  private @Nullable Graph updateGraph; // where a hook stands between
   private boolean warm;
   private long step;
 
@@ -54,6 +55,7 @@ public final class TrainingStep implements AutoCloseable {
     this.afterBackward = parts.afterBackward;
     this.carryState = parts.carryState;
     this.capture = parts.capture && device.servesGraphs();
+    this.beforeHook = afterBackward == null ? this::enqueueAll : this::enqueuePasses;
     try {
       this.stream = device.newStream();
       closers.add(stream::close);
@@ -99,21 +101,44 @@ public final class TrainingStep implements AutoCloseable {
   public long run(TrainingBatch batch) {
     ring.enqueueData(batch, step, stream);
     batch.enqueueResets(layers, stream);
+    if (optimizer != null) {
+      optimizer.writeSettings(stream);
+    }
     if (graph == null && warm && capture) {
-      graph = stream.capture(passes);
+      captureStep();
     }
     if (graph != null) {
       graph.launch(stream);
     } else {
-      enqueuePasses();
+      beforeHook.run();
     }
-    warm = true;
     if (afterBackward != null) {
       afterBackward.accept(stream);
+      if (updateGraph != null) {
+        updateGraph.launch(stream);
+      } else {
+        enqueueUpdate();
+      }
     }
-    enqueueUpdate();
+    warm = true;
     ring.enqueueResult(model.result(), step, stream);
     return step++;
+  }
+
+  private void captureStep() {
+    Graph first = stream.capture(beforeHook);
+    try {
+      updateGraph = afterBackward == null ? null : stream.capture(this::enqueueUpdate);
+    } catch (RuntimeException e) {
+      first.close();
+      throw e;
+    }
+    graph = first;
+  }
+
+  private void enqueueAll() {
+    enqueuePasses();
+    enqueueUpdate();
   }
 
   private void enqueuePasses() {
@@ -157,13 +182,18 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Lets the next step be captured anew: for changes to numbers that a capture holds, such as
-   * lengths of rows that were bound later or a clip's limit.
+   * Lets the next step be captured anew: for changes to numbers that a capture holds, such as a
+   * clip's limit, or an optimiser's decay rates and schedule. A learning rate set on the optimiser
+   * needs none.
    */
   public void recapture() {
     if (graph != null) {
       graph.close();
       graph = null;
+    }
+    if (updateGraph != null) {
+      updateGraph.close();
+      updateGraph = null;
     }
   }
 

@@ -111,7 +111,8 @@ public final class TrainingStepBuilder {
 
   /**
    * Calls something between the backward pass and the clip, at each step: where data-parallel
-   * training sums the gradients of all ranks. It is never captured, so it may also wait.
+   * training sums the gradients of all ranks. It is never captured, so it may also wait; what
+   * stands before it and what comes after are a graph each.
    *
    * @param hook enqueues on the stream that it is given
    * @return this

@@ -157,6 +157,7 @@ class TrainingStepTest {
       linear.dw(m.weightGradient).db(m.biasGradient);
       loss.logits(scores).dlogits(scores).targets(targets).mean(true);
       for (int step = 0; step < steps; step++) {
+        m.optimizer.learningRate(rate(step));
         ids.write(ids(step));
         targets.write(targets(step));
         if (step == 3) {
@@ -181,6 +182,11 @@ class TrainingStepTest {
     return losses;
   }
 
+  /** Changes in some steps. */
+  private static double rate(int step) {
+    return 0.05 / (1 + step / 2);
+  }
+
   private static long run(TrainingStep step, int number) {
     TrainingBatch batch = step.nextBatch();
     batch.ids().put(0, ids(number));
@@ -200,6 +206,7 @@ class TrainingStepTest {
         try (Model model = new Model(device, 0.4);
             TrainingStep step = model.step().ring(3).capture(capture).build()) {
           for (int n = 0; n < steps; n++) {
+            model.optimizer.learningRate(rate(n));
             assertEquals(n, run(step, n));
             if (n >= 2) { // losses are read late
               assertEquals(losses.get(n - 2), step.loss(n - 2));
@@ -268,6 +275,7 @@ class TrainingStepTest {
           run(step, n);
         }
         assertEquals(3, calls[0]);
+        assertEquals(device.servesGraphs() ? 4 : 0, device.counter("graph_launches"));
         step.stream().synchronize();
         assertEquals(0, model.clip.readNorm());
         for (int k = 0; k < before.size(); k++) { // Adam moves nothing without a gradient
