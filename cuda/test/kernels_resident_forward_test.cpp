@@ -131,7 +131,8 @@ class Call {
     if (c_.cluster == 0) {
       frnn_rnn step = rnn;
       step.kernel = FRNN_KERNEL_STEP;
-      return gpu_rnn_forward(queue, blas_, step, 0);
+      Planner planner(device_->properties());
+      return gpu_rnn_forward(queue, blas_, planner, step);
     }
     ResidentGeometry geometry;
     const std::string reason = resident_geometry(rnn, device_->properties(), c_.cluster, &geometry);
@@ -430,7 +431,8 @@ void check_refusals() {
 
   rnn.kernel = FRNN_KERNEL_SM, rnn.H = 1000;
   GpuBlas blas;
-  const Status status = gpu_rnn_forward({*device, 0}, blas, rnn, 0);
+  Planner planner(device->properties());
+  const Status status = gpu_rnn_forward({*device, 0}, blas, planner, rnn);
   FRNN_CHECK_REPORT_CODE(status, FRNN_UNSUPPORTED, "kernel", "H=1000");
 }
 

@@ -198,6 +198,35 @@ void forced_kernels() {
   CHECK(has(status.text, "K1 cannot run this forward call") && has(status.text, "H=512"));
 }
 
+// What a device remembers is what is planned, whatever was asked before.
+void remembered_plans() {
+  frnn::Planner planner(device("h200"));
+  for (int round = 0; round < 2; ++round) {
+    for (const int64_t kernel : {FRNN_KERNEL_AUTO, FRNN_KERNEL_STEP, FRNN_KERNEL_SM}) {
+      for (const int64_t H : {33, 100, 512}) {
+        for (const Pass pass : {Pass::kForward, Pass::kBackward}) {
+          frnn_rnn rnn = problem(FRNN_LSTM, H, 9, 50, FRNN_BF16);
+          rnn.kernel = kernel;
+          RnnPlan expected;
+          const frnn::Status status = frnn::plan_rnn(rnn, pass, planner.device(), 0, &expected);
+          frnn::RnnChoice got{};
+          CHECK(planner.choose(rnn, pass, &got).code == status.code);
+          if (!status.ok()) continue;
+          CHECK(got.kernel == expected.chosen.kernel && got.cluster == expected.chosen.cluster);
+          CHECK(got.loop_us == expected.chosen.loop_us && got.blocks == expected.chosen.blocks);
+        }
+      }
+    }
+  }
+  frnn_rnn rnn = problem(FRNN_LSTM, 100, 9, 50, FRNN_BF16);
+  rnn.kernel = FRNN_KERNEL_CLUSTER;
+  for (const int cluster : {2, 4}) {
+    planner.set_cluster(cluster);
+    frnn::RnnChoice got{};
+    CHECK(planner.choose(rnn, Pass::kForward, &got).ok() && got.cluster == cluster);
+  }
+}
+
 void unknown_devices() {
   Properties p;
   const frnn::Status status = frnn::catalogue_device("h9000", &p);
@@ -214,6 +243,7 @@ int main() {
   batches_take_turns();
   members_that_only_k0_serves();
   forced_kernels();
+  remembered_plans();
   unknown_devices();
   return frnn::testing::report();
 }

@@ -286,8 +286,8 @@ class CpuDevice : public Device {
   bool serves_16_bit() const override {
     return false;
   }
-  Planned planned() const override {
-    return {nullptr, 0};
+  Planner* planner() const override {
+    return nullptr;
   }
   Status rnn_forward(const frnn_rnn& rnn) override {
     return launch(rnn, 2, cpu::rnn_forward);

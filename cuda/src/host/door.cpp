@@ -280,21 +280,28 @@ int frnn_net_bytes(const char* backend, const frnn_net* net, frnn_rnn_sizes* siz
   });
 }
 
+static Status explain_on(int64_t handle, const frnn_net& net, std::string* json) {
+  std::shared_ptr<frnn::OpenDevice> open;
+  FRNN_TRY(frnn::find_device(handle, &open));
+  if (open->device->planner() == nullptr) {
+    return Status::fail(FRNN_UNSUPPORTED,
+                        frnn::format("the %s backend has one way to run a sequence: nothing is "
+                                     "planned for it",
+                                     open->backend.c_str()));
+  }
+  return frnn::explain_net(net, *open->device->planner(), json);
+}
+
 const char* frnn_explain(int64_t device, const char* model, const frnn_net* net) {
   const int code = frnn::guarded("frnn_explain", [&]() -> Status {
     frnn_net args;
     FRNN_TRY(frnn::load("frnn_net", net, &args));
+    if (device != 0) return explain_on(device, args, &frnn::description);
+    FRNN_TRY(frnn::need("model", model));
     frnn::machine::Properties properties;
-    int cluster = 0;
-    if (device == 0) {
-      FRNN_TRY(frnn::need("model", model));
-      FRNN_TRY(frnn::catalogue_device(model, &properties));
-    } else {
-      std::shared_ptr<frnn::OpenDevice> open;
-      FRNN_TRY(frnn::find_device(device, &open));
-      FRNN_TRY(frnn::planned_device(*open->device, open->backend, &properties, &cluster));
-    }
-    return frnn::explain_net(args, properties, cluster, &frnn::description);
+    FRNN_TRY(frnn::catalogue_device(model, &properties));
+    frnn::Planner planner(properties);
+    return frnn::explain_net(args, planner, &frnn::description);
   });
   return code == FRNN_OK ? frnn::description.c_str() : nullptr;
 }

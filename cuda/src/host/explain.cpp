@@ -95,14 +95,14 @@ std::string json_of(const RnnPlan& plan) {
 }
 
 // Layer 0, and the one that stands for all above it.
-Status json_of_layer(const frnn_rnn& rnn, int64_t layer, int64_t count,
-                     const machine::Properties& device, int cluster, std::string* json) {
+Status json_of_layer(const frnn_rnn& rnn, int64_t layer, int64_t count, const Planner& planner,
+                     std::string* json) {
   RnnPlan forward, backward;
-  FRNN_TRY(plan_rnn(rnn, Pass::kForward, device, cluster, &forward));
+  FRNN_TRY(plan_rnn(rnn, Pass::kForward, planner.device(), planner.cluster(), &forward));
   *json = "{" + joined({member("layer", layer), member("count", count), member("input", rnn.I),
                         "\"forward\": " + json_of(forward)});
   if ((rnn.flags & FRNN_TRAINING) != 0) {
-    FRNN_TRY(plan_rnn(rnn, Pass::kBackward, device, cluster, &backward));
+    FRNN_TRY(plan_rnn(rnn, Pass::kBackward, planner.device(), planner.cluster(), &backward));
     *json += ", \"backward\": " + json_of(backward);
   }
   *json += "}";
@@ -111,32 +111,17 @@ Status json_of_layer(const frnn_rnn& rnn, int64_t layer, int64_t count,
 
 }  // namespace
 
-Status planned_device(const Device& device, const std::string& backend,
-                      machine::Properties* properties, int* cluster) {
-  const Planned planned = device.planned();
-  if (planned.properties == nullptr) {
-    return Status::fail(FRNN_UNSUPPORTED,
-                        format("the %s backend has one way to run a sequence: nothing is planned "
-                               "for it",
-                               backend.c_str()));
-  }
-  *properties = *planned.properties;
-  *cluster = planned.cluster;
-  return Status::success();
-}
-
-Status explain_net(const frnn_net& net, const machine::Properties& device, int cluster,
-                   std::string* json) {
+Status explain_net(const frnn_net& net, Planner& planner, std::string* json) {
   std::string layers, layer;
   for (int64_t k = 0; k == 0 || k < std::min<int64_t>(net.L, 2); ++k) {
     frnn_rnn rnn{};
     FRNN_TRY(net_layer(net, k, &rnn));
-    FRNN_TRY(json_of_layer(rnn, k, k == 0 ? 1 : net.L - 1, device, cluster, &layer));
+    FRNN_TRY(json_of_layer(rnn, k, k == 0 ? 1 : net.L - 1, planner, &layer));
     layers += (layers.empty() ? "" : ", ") + layer;
   }
   int64_t chunks = 1;
-  FRNN_TRY(net_wavefront(net, "cuda", {&device, cluster}, &chunks));
-  *json = "{\"device\": " + json_of(device) + ", " +
+  FRNN_TRY(net_wavefront(net, "cuda", &planner, &chunks));
+  *json = "{\"device\": " + json_of(planner.device()) + ", " +
           joined({member("steps", net.T), member("batch", net.B), member("directions", net.D),
                   member("wavefront_chunks", chunks)}) +
           ", \"layers\": [" + layers + "]}";

@@ -6,16 +6,12 @@
 #include <string>
 
 #include "fusedrnn.h"
-#include "host/provider.h"
+#include "host/planner.h"
 
 namespace frnn {
 
-// The properties of an open device; FRNN_UNSUPPORTED where nothing is planned for it.
-Status planned_device(const Device& device, const std::string& backend,
-                      machine::Properties* properties, int* cluster);
 // Checks the net's sizes and settings; a forced kernel that cannot be is FRNN_UNSUPPORTED.
-Status explain_net(const frnn_net& net, const machine::Properties& device, int cluster,
-                   std::string* json);
+Status explain_net(const frnn_net& net, Planner& planner, std::string* json);
 
 }  // namespace frnn
 

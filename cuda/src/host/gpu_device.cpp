@@ -23,6 +23,7 @@ Status GpuDevice::open(int64_t ordinal, const std::string& cublas,
                        std::unique_ptr<Device>* device) {
   std::unique_ptr<GpuDevice> opened(new GpuDevice);
   FRNN_TRY(machine::Context::open(ordinal, &opened->context_));
+  opened->planner_ = std::make_unique<Planner>(opened->context_->properties());
   FRNN_TRY(opened->context_->activate());
   FRNN_TRY(opened->blas_.open(cublas));
   *device = std::move(opened);
@@ -60,7 +61,7 @@ Status GpuDevice::set(const std::string& key, int64_t value) {
                                "choice, got %lld",
                                static_cast<Wide>(value)));
   }
-  cluster_ = static_cast<int>(value);
+  planner_->set_cluster(static_cast<int>(value));
   return Status::success();
 }
 Status GpuDevice::counter(const std::string& key, int64_t* value) {
@@ -139,10 +140,10 @@ Status GpuDevice::host_unregister(int64_t address) {
 }
 
 Status GpuDevice::rnn_forward(const frnn_rnn& rnn) {
-  return gpu_rnn_forward({*context_, rnn.stream}, blas_, rnn, cluster_);
+  return gpu_rnn_forward({*context_, rnn.stream}, blas_, *planner_, rnn);
 }
 Status GpuDevice::rnn_backward(const frnn_rnn& rnn, int64_t before_dx) {
-  return gpu_rnn_backward({*context_, rnn.stream, before_dx}, blas_, rnn, cluster_);
+  return gpu_rnn_backward({*context_, rnn.stream, before_dx}, blas_, *planner_, rnn);
 }
 
 }  // namespace frnn

@@ -3,7 +3,6 @@
 #ifndef FUSEDRNN_SRC_HOST_GPU_DEVICE_H_
 #define FUSEDRNN_SRC_HOST_GPU_DEVICE_H_
 
-#include <atomic>
 #include <memory>
 #include <string>
 
@@ -51,7 +50,7 @@ class GpuDevice final : public Device {
   using Device::rnn_backward;
   Status rnn_backward(const frnn_rnn& rnn, int64_t before_dx) override;
   bool serves_16_bit() const override { return true; }
-  Planned planned() const override { return {&context_->properties(), cluster_}; }
+  Planner* planner() const override { return planner_.get(); }
   Status mask_add(const MaskAdd& what) override;
   Status write_word(const WordWrite& write) override;
   Status clip_by_global_norm(const frnn_clip& clip) override;
@@ -69,7 +68,7 @@ class GpuDevice final : public Device {
 
   std::unique_ptr<machine::Context> context_;
   GpuBlas blas_;  // after the context: its handle goes first
-  std::atomic<int> cluster_{0};
+  std::unique_ptr<Planner> planner_;
 };
 
 }  // namespace frnn

@@ -8,15 +8,15 @@
 #define FUSEDRNN_SRC_HOST_GPU_RNN_H_
 
 #include "host/gpu_blas.h"
+#include "host/planner.h"
 #include "kernels/launch.h"
 #include "machine/numbers.h"
 
 namespace frnn {
 
 // T > 0 and B > 0; arguments as the door leaves them.
-// `cluster` is how many blocks K2 has to take, 0 where the planner chooses.
-Status gpu_rnn_forward(const Queue& queue, GpuBlas& blas, const frnn_rnn& rnn, int cluster);
-Status gpu_rnn_backward(const Queue& queue, GpuBlas& blas, const frnn_rnn& rnn, int cluster);
+Status gpu_rnn_forward(const Queue& queue, GpuBlas& blas, Planner& planner, const frnn_rnn& rnn);
+Status gpu_rnn_backward(const Queue& queue, GpuBlas& blas, Planner& planner, const frnn_rnn& rnn);
 
 // What cuBLAS and the step kernels index with 32 bits fits them.
 Status gpu_rnn_fits(const frnn_rnn& rnn);

@@ -3,7 +3,6 @@
 #include "host/gpu_resident_backward.h"
 #include "host/gpu_rnn.h"
 #include "host/plan.h"
-#include "host/planner.h"
 #include "host/resident_backward_geometry.h"
 #include "kernels/column_sums.h"
 #include "kernels/steps.h"
@@ -231,16 +230,15 @@ class Backward {
 
 }  // namespace
 
-Status gpu_rnn_backward(const Queue& queue, GpuBlas& blas, const frnn_rnn& rnn, int cluster) {
+Status gpu_rnn_backward(const Queue& queue, GpuBlas& blas, Planner& planner, const frnn_rnn& rnn) {
   FRNN_TRY(gpu_rnn_fits(rnn));
-  const machine::Properties& device = queue.context.properties();
-  RnnPlan plan;
-  FRNN_TRY(plan_rnn(rnn, Pass::kBackward, device, cluster, &plan));
+  RnnChoice choice;
+  FRNN_TRY(planner.choose(rnn, Pass::kBackward, &choice));
   BlasSession session(blas, queue.context);
   ResidentBackwardShape shape;
   const ResidentBackwardShape* resident = nullptr;
-  if (plan.chosen.kernel != FRNN_KERNEL_STEP) {
-    FRNN_TRY(resident_backward_geometry(rnn, device, plan.chosen.cluster, &shape));
+  if (choice.kernel != FRNN_KERNEL_STEP) {
+    FRNN_TRY(resident_backward_geometry(rnn, planner.device(), choice.cluster, &shape));
     resident = &shape;
   }
   return is_family(as_trained(rnn)) ? gpu_family_backward(queue, session, rnn, resident)

@@ -5,7 +5,6 @@
 #include "host/gpu_resident.h"
 #include "host/gpu_rnn.h"
 #include "host/plan.h"
-#include "host/planner.h"
 #include "kernels/steps.h"
 
 namespace frnn {
@@ -165,15 +164,14 @@ Status gpu_rnn_fits(const frnn_rnn& rnn) {
                              static_cast<long long>(rnn.I), static_cast<long long>(rnn.H)));
 }
 
-Status gpu_rnn_forward(const Queue& queue, GpuBlas& blas, const frnn_rnn& rnn, int cluster) {
+Status gpu_rnn_forward(const Queue& queue, GpuBlas& blas, Planner& planner, const frnn_rnn& rnn) {
   FRNN_TRY(gpu_rnn_fits(rnn));
-  const machine::Properties& device = queue.context.properties();
-  RnnPlan plan;
-  FRNN_TRY(plan_rnn(rnn, Pass::kForward, device, cluster, &plan));
+  RnnChoice choice;
+  FRNN_TRY(planner.choose(rnn, Pass::kForward, &choice));
   BlasSession session(blas, queue.context);
-  if (plan.chosen.kernel != FRNN_KERNEL_STEP) {
+  if (choice.kernel != FRNN_KERNEL_STEP) {
     ResidentGeometry geometry{};
-    const std::string refusal = resident_geometry(rnn, device, plan.chosen.cluster, &geometry);
+    const std::string refusal = resident_geometry(rnn, planner.device(), choice.cluster, &geometry);
     if (!refusal.empty()) return Status::fail(FRNN_INTERNAL, "plan: " + refusal);
     return gpu_resident_forward(queue, session, rnn, geometry);
   }

@@ -21,7 +21,6 @@
 
 #include "host/empty.h"
 #include "host/net_parts.h"
-#include "host/planner.h"
 
 namespace frnn {
 namespace {
@@ -215,25 +214,24 @@ Status NetPass::backward() const {
 
 // Whether the planner expects a wavefront to be the faster, of both passes where there are both:
 // layers that take turns on the chip, or that a step per kernel holds up on the host, gain nothing.
-Status wavefront_pays(const frnn_net& net, const Planned& planned, int64_t chunks, bool* pays) {
+Status wavefront_pays(const frnn_net& net, Planner* planner, int64_t chunks, bool* pays) {
   *pays = false;
-  if (chunks == 1 || planned.properties == nullptr) return Status::success();
+  if (chunks == 1 || planner == nullptr) return Status::success();
   const bool training = (net.flags & FRNN_TRAINING) != 0;
   double whole = 0, parts = 0;
   for (const Pass pass : {Pass::kForward, Pass::kBackward}) {
     if (pass == Pass::kBackward && !training) continue;
     frnn_rnn rnn = NetParts(net, "cuda", training, 1).sized(1);
-    RnnPlan long_plan, chunk_plan;
-    FRNN_TRY(plan_rnn(rnn, pass, *planned.properties, planned.cluster, &long_plan));
+    RnnChoice at_once, chunk;
+    FRNN_TRY(planner->choose(rnn, pass, &at_once));
     rnn = NetParts(net, "cuda", training, chunks).sized(1);
-    FRNN_TRY(plan_rnn(rnn, pass, *planned.properties, planned.cluster, &chunk_plan));
-    const RnnWay& way = chunk_plan.chosen;
-    if (way.kernel == FRNN_KERNEL_STEP ||
-        way.blocks * net.L > planned.properties->multiprocessors) {
+    FRNN_TRY(planner->choose(rnn, pass, &chunk));
+    if (chunk.kernel == FRNN_KERNEL_STEP ||
+        chunk.blocks * net.L > planner->device().multiprocessors) {
       return Status::success();
     }
-    whole += static_cast<double>(net.L) * long_plan.chosen.loop_us;
-    parts += static_cast<double>(chunks + net.L - 1) * way.loop_us;
+    whole += static_cast<double>(net.L) * at_once.loop_us;
+    parts += static_cast<double>(chunks + net.L - 1) * chunk.loop_us;
   }
   *pays = parts < whole;
   return Status::success();
@@ -245,7 +243,7 @@ Status net_pass(OpenDevice& open, const frnn_net& net, bool backward) {
   frnn_net trained = net;
   if (backward) trained.flags |= FRNN_TRAINING;
   int64_t chunks = 1;
-  FRNN_TRY(net_wavefront(trained, open.backend, open.device->planned(), &chunks));
+  FRNN_TRY(net_wavefront(trained, open.backend, open.device->planner(), &chunks));
   NetParts parts(net, open.backend, backward, chunks);
   parts.lay_out();
   NetPass pass(&parts, open);
@@ -255,12 +253,12 @@ Status net_pass(OpenDevice& open, const frnn_net& net, bool backward) {
 
 }  // namespace
 
-Status net_wavefront(const frnn_net& net, const std::string& backend, const Planned& planned,
+Status net_wavefront(const frnn_net& net, const std::string& backend, Planner* planner,
                      int64_t* chunks) {
   FRNN_TRY(NetParts(net, backend, false, 1).check_shape());
   const int64_t most = wavefront_chunks(net, backend);
   bool pays = false;
-  FRNN_TRY(wavefront_pays(net, planned, most, &pays));
+  FRNN_TRY(wavefront_pays(net, planner, most, &pays));
   *chunks = pays ? most : 1;
   return Status::success();
 }

@@ -13,7 +13,7 @@ namespace frnn {
 // Sizes and settings of layer k as a call in one direction, nothing bound; checks the net's.
 Status net_layer(const frnn_net& net, int64_t k, frnn_rnn* rnn);
 // Chunks of time over which stacked layers run at the same time; 1: one layer after the other.
-Status net_wavefront(const frnn_net& net, const std::string& backend, const Planned& planned,
+Status net_wavefront(const frnn_net& net, const std::string& backend, Planner* planner,
                      int64_t* chunks);
 Status net_sizes(const frnn_net& net, const std::string& backend, frnn_rnn_sizes* sizes);
 

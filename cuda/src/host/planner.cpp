@@ -7,6 +7,9 @@
 namespace frnn {
 namespace {
 
+// Shapes that a device remembers; a caller with more of them plans anew now and then.
+constexpr size_t kMostChoices = 4096;
+
 constexpr int kClusters[] = {1, 2, 4, 8, 16};  // 1: K1
 
 // How the reason reads where a cluster's blocks cannot all be alive.
@@ -109,6 +112,47 @@ Status plan_rnn(const frnn_rnn& rnn, Pass pass, const machine::Properties& devic
   plan->chosen = *chosen;
   ways.erase(chosen);
   plan->others = std::move(ways);
+  return Status::success();
+}
+
+// Everything that a plan depends on.
+Planner::Key Planner::key_of(const frnn_rnn& rnn, Pass pass, int cluster) {
+  const int64_t flags = rnn.flags & (FRNN_TRAINING | FRNN_ALLOW_TF32);
+  return {rnn.cell,
+          rnn.variant,
+          rnn.dtype,
+          flags,
+          rnn.T,
+          rnn.B,
+          rnn.H,
+          rnn.P,
+          rnn.norm,
+          rnn.kernel,
+          rnn.cell_clip > 0,
+          rnn.zoneout_h > 0 || rnn.zoneout_c > 0,
+          rnn.recurrent_dropout > 0,
+          pass == Pass::kBackward,
+          cluster};
+}
+
+Status Planner::choose(const frnn_rnn& rnn, Pass pass, RnnChoice* choice) {
+  const int cluster = cluster_;
+  const Key key = key_of(rnn, pass, cluster);
+  {
+    const std::lock_guard<std::mutex> guard(lock_);
+    const auto found = chosen_.find(key);
+    if (found != chosen_.end()) {
+      *choice = found->second;
+      return Status::success();
+    }
+  }
+  RnnPlan plan;
+  FRNN_TRY(plan_rnn(rnn, pass, device_, cluster, &plan));
+  const RnnWay& way = plan.chosen;
+  *choice = {way.kernel, way.cluster, way.blocks, way.loop_us};
+  const std::lock_guard<std::mutex> guard(lock_);
+  if (chosen_.size() == kMostChoices) chosen_.clear();
+  chosen_[key] = *choice;
   return Status::success();
 }
 

@@ -5,7 +5,11 @@
 #ifndef FUSEDRNN_SRC_HOST_PLANNER_H_
 #define FUSEDRNN_SRC_HOST_PLANNER_H_
 
+#include <array>
+#include <atomic>
 #include <cstdint>
+#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -59,6 +63,35 @@ Status plan_rnn(const frnn_rnn& rnn, Pass pass, const machine::Properties& devic
 
 // "K0", "K1", "K2".
 const char* kernel_name(int64_t kernel);
+
+// What a call has to know of its plan.
+struct RnnChoice {
+  int64_t kernel;
+  int cluster;
+  int64_t blocks;
+  double loop_us;
+};
+
+// The planner of one device. It remembers what it chose, for a steady call asks the same again: a
+// plan takes some microseconds. Safe to call from any thread.
+class Planner {
+ public:
+  explicit Planner(const machine::Properties& device) : device_(device) {}
+
+  const machine::Properties& device() const { return device_; }
+  int cluster() const { return cluster_; }
+  void set_cluster(int blocks) { cluster_ = blocks; }  // as plan_rnn's
+  Status choose(const frnn_rnn& rnn, Pass pass, RnnChoice* choice);
+
+ private:
+  using Key = std::array<int64_t, 15>;
+  static Key key_of(const frnn_rnn& rnn, Pass pass, int cluster);
+
+  const machine::Properties device_;
+  std::atomic<int> cluster_{0};
+  std::mutex lock_;
+  std::map<Key, RnnChoice> chosen_;
+};
 
 }  // namespace frnn
 

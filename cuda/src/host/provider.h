@@ -16,8 +16,8 @@
 
 #include "cells/philox.h"
 #include "fusedrnn.h"
+#include "host/planner.h"
 #include "host/status.h"
-#include "machine/properties.h"
 
 namespace frnn {
 
@@ -33,12 +33,6 @@ struct MaskAdd {
   double p;         // 0: no mask. Otherwise mask kind 0 as fusedrnn.h has it
   MaskSource source;
   int64_t stream;
-};
-
-// What the planner has to know of a device.
-struct Planned {
-  const machine::Properties* properties;  // null: no planner, one way to run a sequence
-  int cluster;                            // blocks that K2 has to take; 0: as the planner chooses
 };
 
 struct WordWrite {
@@ -78,7 +72,7 @@ class Device {
   virtual Status host_register(int64_t address, int64_t bytes) = 0;  // neither is 0
   virtual Status host_unregister(int64_t address) = 0;
 
-  virtual Planned planned() const = 0;
+  virtual Planner* planner() const = 0;  // null: one way to run a sequence
   virtual Status rnn_forward(const frnn_rnn& rnn) = 0;
   // `before_dx`, where not 0, is an event that must have happened before dx is read or written:
   // two directions of a layer run at the same time up to there.

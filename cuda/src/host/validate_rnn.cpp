@@ -4,7 +4,6 @@
 
 #include "host/checks.h"
 #include "host/plan.h"
-#include "host/planner.h"
 #include "host/validate.h"
 
 namespace frnn {
@@ -232,10 +231,9 @@ Status validate(const frnn_rnn& rnn, Pass pass, const std::string& backend) {
 
 Status check_served(const Device& device, const frnn_rnn& rnn, Pass pass,
                     const std::string& backend) {
-  const Planned planned = device.planned();
-  if (planned.properties != nullptr && rnn.kernel != FRNN_KERNEL_AUTO) {
-    RnnPlan plan;
-    FRNN_TRY(plan_rnn(rnn, pass, *planned.properties, planned.cluster, &plan));
+  if (device.planner() != nullptr && rnn.kernel != FRNN_KERNEL_AUTO) {
+    RnnChoice choice;
+    FRNN_TRY(device.planner()->choose(rnn, pass, &choice));
   }
   if (!is_16_bit(rnn.dtype) || device.serves_16_bit()) return Status::success();
   return Status::fail(
