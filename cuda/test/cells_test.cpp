@@ -258,12 +258,29 @@ void rnn_slopes(Random& random) {
 }
 
 void updates_by_hand() {
-  UpdateRates<double> rates = {0.1, 0, 0.9, 0.99, 0.1, 0.01, 1 / (1 - 0.99), 1e-8};
+  UpdateRates<double> rates{};
+  rates.step_size = 0.1 / (1 - 0.9);
+  rates.beta1 = 0.9, rates.one_minus_beta1 = 0.1;
+  rates.beta2 = 0.99, rates.one_minus_beta2 = 0.01, rates.inverse_bias2 = 1 / (1 - 0.99);
+  rates.epsilon = 1e-8;
   double p = 1, m = 0, v = 0;
-  rates.learning_rate = 0.1 / (1 - 0.9);
   adam_update(rates, 2.0, p, m, v);  // the first step of Adam moves by lr against the sign of g
   FRNN_CHECK_NEAR(p, 0.9, 1e-8);
-  rates = {0.1, 0, 0, 0, 0, 0, 0, 0};
+  rates.decay = 0.05;
+  p = 1, m = 0, v = 0;
+  adam_update(rates, 2.0, p, m, v);  // AdamW: and by its decay
+  FRNN_CHECK_NEAR(p, 0.85, 1e-8);
+  p = 1, v = 0;
+  rates = {};
+  rates.step_size = 0.1, rates.one_minus_beta2 = 0.25;
+  rmsprop_update(rates, 2.0, p, v);  // v = 1, so by 2 lr
+  FRNN_CHECK_NEAR(p, 0.8, 1e-15);
+  rates.beta1 = 0.5;
+  p = 1, m = 4, v = 0;
+  rmsprop_update(rates, 2.0, p, v, m);  // b = 2 + 2
+  FRNN_CHECK_NEAR(p, 0.6, 1e-15);
+  rates = {};
+  rates.step_size = 0.1;
   p = 1, m = 0;
   adagrad_update(rates, 2.0, p, m);
   FRNN_CHECK_NEAR(p, 0.9, 1e-15);
@@ -271,6 +288,9 @@ void updates_by_hand() {
   p = 1, v = 2;
   sgd_update(rates, 3.0, p, v);  // v = 1 + 3
   FRNN_CHECK_NEAR(p, 0.6, 1e-15);
+  p = 1;
+  descent_update(rates, 3.0, p);
+  FRNN_CHECK_NEAR(p, 0.7, 1e-15);
 }
 
 }  // namespace
