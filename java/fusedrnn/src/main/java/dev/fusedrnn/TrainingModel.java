@@ -32,7 +32,7 @@ final class TrainingModel implements AutoCloseable {
     // A loss writes the gradient of the scores over the scores.
     linear.dy(scores).dx(parts.layers.dy().view(rows, hidden));
     linear.dw(parts.weightGradient).db(parts.biasGradient);
-    loss = classes ? crossEntropy(parts, rows, outputs) : squaredError(dtype, rows, outputs);
+    loss = classes ? crossEntropy(parts, rows, outputs) : squaredError(parts, dtype, rows, outputs);
     call.dhT(null).dcT(null).dh0(null).dc0(null);
     embeddingLearnt = parts.tableGradient != null;
     embedding = hasIds ? embedding(parts, rows, features) : null;
@@ -50,18 +50,27 @@ final class TrainingModel implements AutoCloseable {
             .targets(feed.targets(DType.I32, rows))
             .ignoreIndex(parts.ignoreIndex)
             .labelSmoothing(parts.labelSmoothing)
+            .lossScale(lossScale(parts))
             .mean(true);
     return new TrainingLoss(made::run, made.result(), made::close);
   }
 
-  private TrainingLoss squaredError(DType dtype, long rows, long features) {
+  private TrainingLoss squaredError(
+      TrainingStepBuilder parts, DType dtype, long rows, long features) {
     MeanSquaredError made =
         MeanSquaredError.create(scores.device(), dtype, rows, features)
             .y(scores)
             .dy(scores)
             .targets(feed.targets(dtype, rows, features))
+            .lossScale(lossScale(parts))
             .mean(true);
     return new TrainingLoss(made::run, made.result(), made::close);
+  }
+
+  /** The scale that the clip takes out again; null where there is none. */
+  private static @Nullable DeviceBuffer lossScale(TrainingStepBuilder parts) {
+    LossScale scale = parts.clip == null ? null : parts.clip.lossScaleOrNull();
+    return scale == null ? null : scale.buffer();
   }
 
   private static long lastSize(String name, DeviceBuffer buffer, long columns) {

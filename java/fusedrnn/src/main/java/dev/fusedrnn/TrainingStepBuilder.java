@@ -100,7 +100,7 @@ public final class TrainingStepBuilder {
    *
    * @param rule over the parameters and gradients that the step was given; stays the caller's
    * @param measured measures the gradients before, or null; stays the caller's, who also tells the
-   *     optimiser of it
+   *     optimiser of it. Where it has a {@link LossScale}, the loss's gradient is scaled by it
    * @return this
    */
   public TrainingStepBuilder optimizer(Optimizer rule, @Nullable GlobalNormClip measured) {

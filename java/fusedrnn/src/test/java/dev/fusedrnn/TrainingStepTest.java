@@ -195,6 +195,38 @@ class TrainingStepTest {
     return step.run(batch);
   }
 
+  /** A power of two goes in and out of every gradient without a rounding. */
+  @ParameterizedTest
+  @MethodSource("dev.fusedrnn.Backends#all")
+  void scalesTheLossWhereTheClipTakesTheScaleOut(Backend backend) {
+    List<float[]> expected;
+    try (Device device = Device.open(backend);
+        Model m = new Model(device, 0.25);
+        TrainingStep step = m.step().build()) {
+      for (int number = 0; number < 5; number++) {
+        run(step, number);
+      }
+      step.loss(4);
+      expected = m.values();
+    }
+    try (Device device = Device.open(backend);
+        LossScale scale = LossScale.create(device, 1024).moves(2, 0.5, 2);
+        Model m = new Model(device, 0.25)) {
+      m.clip.lossScale(scale);
+      try (TrainingStep step = m.step().build()) {
+        for (int number = 0; number < 5; number++) {
+          run(step, number);
+        }
+        step.loss(4);
+      }
+      assertEquals(4096, scale.read());
+      List<float[]> got = m.values();
+      for (int k = 0; k < got.size(); k++) {
+        assertArrayEquals(expected.get(k), got.get(k), "tensor " + k);
+      }
+    }
+  }
+
   @ParameterizedTest
   @MethodSource("dev.fusedrnn.Backends#all")
   void givesTheBitsOfItsParts(Backend backend) {

@@ -42,7 +42,9 @@ class MainTest {
   @Test
   void aMissingCommandOrModelIsNamed() {
     CliRun.of()
-        .refused("Missing command", "fusedrnn takes train, sample, replay, convert, check, doctor");
+        .refused(
+            "Missing command",
+            "fusedrnn takes train, sample, replay, convert, check, explain, doctor");
     CliRun.of("train").refused("Say what to train: train char-lm", "fusedrnn train takes char-lm");
   }
 
