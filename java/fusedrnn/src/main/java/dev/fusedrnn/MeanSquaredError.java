@@ -2,8 +2,6 @@ package dev.fusedrnn;
 
 import dev.fusedrnn.internal.Fields;
 import dev.fusedrnn.internal.Flags;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -19,8 +17,7 @@ public final class MeanSquaredError implements AutoCloseable {
   private final long features;
   private final DType dtype;
   private final Arguments<Fields.Mse> arguments;
-  private final DeviceBuffer result;
-  private final DeviceBuffer workspace;
+  private final LossOutput output;
 
   private MeanSquaredError(Device device, DType dtype, long rows, long features) {
     this.dtype = Objects.requireNonNull(dtype, "dtype");
@@ -31,11 +28,8 @@ public final class MeanSquaredError implements AutoCloseable {
     arguments.struct().set(Fields.Mse.DTYPE, dtype.ordinal());
     arguments.struct().set(Fields.Mse.N, rows);
     arguments.struct().set(Fields.Mse.F, features);
-    this.result = device.allocate(DType.F64, LossResult.BYTES / 8);
-    this.workspace =
-        device.allocate(DType.F64, (elements + ELEMENTS_OF_A_SLOT - 1) / ELEMENTS_OF_A_SLOT);
-    arguments.bind(Fields.Mse.RESULT, "result", result, DType.F64, LossResult.BYTES / 8);
-    arguments.bindBytes(Fields.Mse.WORKSPACE, Fields.Mse.WORKSPACE_BYTES, "workspace", workspace);
+    this.output = new LossOutput(device, (elements + ELEMENTS_OF_A_SLOT - 1) / ELEMENTS_OF_A_SLOT);
+    output.bind(arguments, Fields.Mse.RESULT, Fields.Mse.WORKSPACE, Fields.Mse.WORKSPACE_BYTES);
     scale(1);
   }
 
@@ -150,9 +144,7 @@ public final class MeanSquaredError implements AutoCloseable {
    * @return sum over rows, and rows that counted
    */
   public LossResult read() {
-    ByteBuffer words = ByteBuffer.allocateDirect(LossResult.BYTES).order(ByteOrder.nativeOrder());
-    result.readInto(words);
-    return LossResult.of(words.rewind());
+    return output.read();
   }
 
   /**
@@ -163,13 +155,12 @@ public final class MeanSquaredError implements AutoCloseable {
    *     numbers; owned by this loss
    */
   public DeviceBuffer result() {
-    return result;
+    return output.result();
   }
 
   /** Frees result and workspace; idempotent. */
   @Override
   public void close() {
-    result.close();
-    workspace.close();
+    output.close();
   }
 }

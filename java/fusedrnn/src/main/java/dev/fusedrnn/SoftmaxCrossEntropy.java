@@ -2,8 +2,6 @@ package dev.fusedrnn;
 
 import dev.fusedrnn.internal.Fields;
 import dev.fusedrnn.internal.Flags;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -18,8 +16,7 @@ public final class SoftmaxCrossEntropy implements AutoCloseable {
   private final long classes;
   private final DType dtype;
   private final Arguments<Fields.SoftmaxXent> arguments;
-  private final DeviceBuffer result;
-  private final DeviceBuffer workspace;
+  private final LossOutput output;
 
   private SoftmaxCrossEntropy(Device device, DType dtype, long rows, long classes) {
     this.dtype = Objects.requireNonNull(dtype, "dtype");
@@ -29,11 +26,12 @@ public final class SoftmaxCrossEntropy implements AutoCloseable {
     arguments.struct().set(Fields.SoftmaxXent.DTYPE, dtype.ordinal());
     arguments.struct().set(Fields.SoftmaxXent.N, rows);
     arguments.struct().set(Fields.SoftmaxXent.V, classes);
-    this.result = device.allocate(DType.F64, LossResult.BYTES / 8);
-    this.workspace = device.allocate(DType.F64, rows);
-    arguments.bind(Fields.SoftmaxXent.RESULT, "result", result, DType.F64, LossResult.BYTES / 8);
-    arguments.bindBytes(
-        Fields.SoftmaxXent.WORKSPACE, Fields.SoftmaxXent.WORKSPACE_BYTES, "workspace", workspace);
+    this.output = new LossOutput(device, rows);
+    output.bind(
+        arguments,
+        Fields.SoftmaxXent.RESULT,
+        Fields.SoftmaxXent.WORKSPACE,
+        Fields.SoftmaxXent.WORKSPACE_BYTES);
     ignoreIndex(-100);
     scale(1);
   }
@@ -164,9 +162,7 @@ public final class SoftmaxCrossEntropy implements AutoCloseable {
    * @throws FusedRnnException where a target was neither a class nor the ignored index
    */
   public LossResult read() {
-    ByteBuffer words = ByteBuffer.allocateDirect(LossResult.BYTES).order(ByteOrder.nativeOrder());
-    result.readInto(words);
-    return LossResult.of(words.rewind()).requireKnownTargets();
+    return output.read().requireKnownTargets();
   }
 
   /**
@@ -177,13 +173,12 @@ public final class SoftmaxCrossEntropy implements AutoCloseable {
    *     numbers; owned by this loss
    */
   public DeviceBuffer result() {
-    return result;
+    return output.result();
   }
 
   /** Frees result and workspace; idempotent. */
   @Override
   public void close() {
-    result.close();
-    workspace.close();
+    output.close();
   }
 }
