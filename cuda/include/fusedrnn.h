@@ -295,6 +295,10 @@ typedef struct frnn_rnn {
   double norm_momentum;  // in [0, 1]; batch norm
   int64_t kernel;        // frnn_kernel; one that cannot serve this call is refused with the reason
   int64_t offset_address;  // device int64, added to `offset` as masks are drawn; optional: 0
+  int64_t packed;          // weights as frnn_rnn_pack left them; optional: forward reads the
+  int64_t packed_bytes;    // parameters. Aligned to 64 bytes
+  int64_t packed_dtype;    // FRNN_F32: the weights as they are; FRNN_BF16: rounded to bf16, to
+                           // nearest even, all else as before. Read with `packed` and by packing
 } frnn_rnn;
 
 // Masks. Element e (row-major in the mask's dense shape) of mask kind k is dropped where word e % 4
@@ -315,6 +319,21 @@ typedef struct frnn_rnn_sizes {
 FRNN_API int frnn_rnn_bytes(const char* backend, const frnn_rnn* rnn, frnn_rnn_sizes* sizes);
 FRNN_API int frnn_rnn_forward(int64_t device, const frnn_rnn* rnn);
 FRNN_API int frnn_rnn_backward(int64_t device, const frnn_rnn* rnn);
+
+// Weights packed once, for forward calls that see the same ones often: forward then reads w_ih,
+// w_hh, b_ih and b_hh from `packed`, in the layout of the backend's kernels, and not from the
+// parameters (which stay required). `packed` is what frnn_rnn_pack wrote on the same device for the
+// same cell, I, H, dtype, packed_dtype and settings. With FRNN_F32 the results are, bit for bit,
+// those of the call without it. Weights that change are not seen until they are packed again.
+// Backward always reads the parameters; so FRNN_BF16 excludes FRNN_TRAINING.
+//
+// Bytes of `packed`; needs no device, and reads neither T and B nor an address but whether
+// `lengths` is 0. 0 where packing gains nothing: on a gpu, and on the cpu for all but the plain
+// cells over dense time-first rows of one length. There `packed` is ignored with FRNN_F32, and
+// FRNN_BF16 is refused as FRNN_UNSUPPORTED.
+FRNN_API int frnn_rnn_packed_bytes(const char* backend, const frnn_rnn* rnn, int64_t* bytes);
+// Writes `packed` = from w_ih, w_hh, b_ih and b_hh. Reads no other tensor, nor T and B.
+FRNN_API int frnn_rnn_pack(int64_t device, const frnn_rnn* rnn);
 
 // ---- Whole networks ----------------------------------------------------------------------------
 
@@ -383,6 +402,9 @@ typedef struct frnn_net {
   double norm_momentum;
   int64_t kernel;
   int64_t offset_address;
+  int64_t packed;  // as frnn_net_pack left it, of all layers and directions
+  int64_t packed_bytes;
+  int64_t packed_dtype;
 } frnn_net;
 
 // Layer k in direction d draws its masks with mask_stream k * 2 + d; dropout on the output of layer
@@ -396,6 +418,9 @@ FRNN_API int frnn_net_bytes(const char* backend, const frnn_net* net, frnn_rnn_s
 FRNN_API const char* frnn_explain(int64_t device, const char* model, const frnn_net* net);
 FRNN_API int frnn_net_forward(int64_t device, const frnn_net* net);
 FRNN_API int frnn_net_backward(int64_t device, const frnn_net* net);
+// As frnn_rnn_packed_bytes and frnn_rnn_pack, of every entry of `weights`.
+FRNN_API int frnn_net_packed_bytes(const char* backend, const frnn_net* net, int64_t* bytes);
+FRNN_API int frnn_net_pack(int64_t device, const frnn_net* net);
 
 #ifdef __cplusplus
 }

@@ -59,6 +59,8 @@ constexpr int64_t bytes_of(int64_t dtype) {
 // gpu_plan into the provider libraries.
 frnn_rnn_sizes gpu_rnn_sizes(const frnn_rnn& rnn);
 frnn_rnn_sizes cpu_rnn_sizes(const frnn_rnn& rnn);
+// Of weights packed once; 0 where there is nothing to gain. Of any T and B. A gpu never gains.
+int64_t cpu_rnn_packed_bytes(const frnn_rnn& rnn);
 int64_t gpu_linear_workspace_bytes(const frnn_linear& linear);
 int64_t cpu_linear_workspace_bytes(const frnn_linear& linear);
 int64_t gpu_embedding_workspace_bytes(const frnn_embedding& embedding);

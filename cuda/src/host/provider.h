@@ -1,7 +1,7 @@
 // What a backend implements. The door (door.cpp) checks every argument and handle, then calls the
 // provider; so a provider may rely on: non-null required addresses, legal enums, sizes and flags,
 // workspace and reserve as large as the plan asks, T > 0 and B > 0 (N > 0) where work is to be
-// done.
+// done. `packed` of a sequence is 0, or has the room that the plan asks, which then is above 0.
 //
 // libfusedrnn.so holds the door and the cpu provider. libfusedrnn_cuda.so and
 // libfusedrnn_emulated.so lie beside it and are opened when first asked for; each exports
@@ -78,6 +78,9 @@ class Device {
   // two directions of a layer run at the same time up to there.
   virtual Status rnn_backward(const frnn_rnn& rnn, int64_t before_dx) = 0;
   Status rnn_backward(const frnn_rnn& rnn) { return rnn_backward(rnn, 0); }
+  // Called where the plan has bytes for it; of any T and B. A backend whose plan never has keeps
+  // this one.
+  virtual Status rnn_pack(const frnn_rnn&) { return Status::success(); }
   virtual bool serves_16_bit() const = 0;  // bf16 and f16, in every operation
   virtual Status mask_add(const MaskAdd& mask_add) = 0;
   virtual Status write_word(const WordWrite& write) = 0;

@@ -74,7 +74,10 @@ public final class Fields {
     NORM_EPSILON,
     NORM_MOMENTUM,
     KERNEL,
-    OFFSET_ADDRESS
+    OFFSET_ADDRESS,
+    PACKED,
+    PACKED_BYTES,
+    PACKED_DTYPE
   }
 
   /** {@code frnn_tensors}. */
