@@ -24,6 +24,15 @@ std::string processor_name() {
   return name.empty() ? "unknown processor" : name;
 }
 
+int64_t second_level_cache_bytes() {
+  constexpr int64_t kUsual = 1 << 20;
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+  const int64_t bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  if (bytes > 0) return bytes;
+#endif
+  return kUsual;
+}
+
 int64_t memory_bytes() {
 #if defined(__linux__)
   return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);

@@ -9,7 +9,8 @@
 namespace frnn::cpu {
 
 std::string processor_name();
-int64_t memory_bytes();  // 0 where it is not known
+int64_t second_level_cache_bytes();  // of a core; 1 MiB where it is not known
+int64_t memory_bytes();              // 0 where it is not known
 
 }  // namespace frnn::cpu
 

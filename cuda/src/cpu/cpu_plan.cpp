@@ -20,6 +20,15 @@ frnn_rnn_sizes cpu_rnn_sizes(const frnn_rnn& rnn) {
   return sizes;
 }
 
+int64_t cpu_rnn_packed_bytes(const frnn_rnn& rnn) {
+  if (!cpu::plain_call(rnn)) return 0;
+  frnn_rnn packed = rnn;
+  packed.packed = 1;  // the size depends on packed_dtype then
+  const int64_t floats = cpu::layout_of(packed, cpu::kWidestVector).weights_floats;
+  // The buffer itself may lie off a cache line.
+  return (2 * cpu::kPackedHeader + floats) * static_cast<int64_t>(sizeof(float));
+}
+
 // Products pack into memory that the device keeps for its threads.
 int64_t cpu_linear_workspace_bytes(const frnn_linear&) {
   return 0;

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <type_traits>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -289,6 +290,9 @@ class CpuDevice : public Device {
   Planner* planner() const override {
     return nullptr;
   }
+  Status rnn_pack(const frnn_rnn& rnn) override {
+    return launch(rnn, 0, cpu::rnn_pack);
+  }
   Status rnn_forward(const frnn_rnn& rnn) override {
     return launch(rnn, 2, cpu::rnn_forward);
   }
@@ -361,8 +365,8 @@ class CpuDevice : public Device {
   }
 
   // `compute` with the arguments, which a recording keeps as they are now.
-  template <typename Args>
-  Status launch(const Args& args, int gemms, void (*compute)(const Machine&, const Args&)) {
+  template <typename Args, typename Result>
+  Status launch(const Args& args, int gemms, Result (*compute)(const Machine&, const Args&)) {
     FRNN_TRY(check_stream(args.stream));
     const bool captured = captures_.holds(args.stream);
     if (captured) {
@@ -377,10 +381,15 @@ class CpuDevice : public Device {
     return run(args, compute);
   }
 
-  template <typename Args>
-  Status run(const Args& args, void (*compute)(const Machine&, const Args&)) {
+  template <typename Args, typename Result>
+  Status run(const Args& args, Result (*compute)(const Machine&, const Args&)) {
+    const Machine machine{*pool_, kernels_, threads_};
     try {
-      compute(Machine{*pool_, kernels_, threads_}, args);
+      if constexpr (std::is_same_v<Result, Status>) {
+        return compute(machine, args);
+      } else {
+        compute(machine, args);
+      }
     } catch (const std::bad_alloc&) {
       return Status::fail(FRNN_OUT_OF_MEMORY, "no memory for the scratch space of a thread");
     }

@@ -5,9 +5,9 @@
 namespace frnn::cpu::FRNN_CPU_ISA {
 
 const Kernels kKernels = {
-    FRNN_CPU_NAME,  FRNN_CPU_WIDTH,  gemm,          rnn_forward, rnn_backward,
-    family_forward, family_backward, column_sums,   list_norm,   change_list,
-    update_list,    softmax_row,     squared_error, add,         map,
+    FRNN_CPU_NAME,  FRNN_CPU_WIDTH,  gemm,        rnn_forward, rnn_backward, rnn_pack,
+    family_forward, family_backward, column_sums, list_norm,   change_list,  update_list,
+    softmax_row,    squared_error,   add,         map,
 };
 
 }  // namespace frnn::cpu::FRNN_CPU_ISA

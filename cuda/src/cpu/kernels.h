@@ -30,6 +30,8 @@ struct Kernels {
   void (*gemm)(const Worker& worker, const Gemm& gemm);
   void (*rnn_forward)(const Worker& worker, const frnn_rnn& rnn);
   void (*rnn_backward)(const Worker& worker, const frnn_rnn& rnn);
+  // Packs the weights behind the header of `packed`.
+  void (*rnn_pack)(const Worker& worker, const frnn_rnn& rnn);
   // The same for the whole family; the two above serve what plain_call() in family_layout.h says.
   void (*family_forward)(const Worker& worker, const Family& family);
   void (*family_backward)(const Worker& worker, const Family& family);
@@ -60,6 +62,7 @@ extern const Kernels kKernels;
 void gemm(const Worker& worker, const Gemm& gemm);
 void rnn_forward(const Worker& worker, const frnn_rnn& rnn);
 void rnn_backward(const Worker& worker, const frnn_rnn& rnn);
+void rnn_pack(const Worker& worker, const frnn_rnn& rnn);
 void family_forward(const Worker& worker, const Family& family);
 void family_backward(const Worker& worker, const Family& family);
 void column_sums(const Worker& worker, const float* matrix, int64_t rows, int64_t row,

@@ -72,8 +72,11 @@ struct Layout {
   int64_t ahead;  // steps whose input products are computed at once
   int64_t ring;   // steps that have a record: T in training, else `ahead`
 
+  // packed weights: a block of forward's workspace, or behind a header in the caller's memory
+  int64_t w_ih, w_hh, bias_x, bias_h, zeros;
+  int64_t weights_floats;
   // forward's workspace
-  int64_t w_ih, w_hh, bias_x, bias_h, zeros, records, rh;
+  int64_t weights, records, rh;
   int64_t forward_bytes;
   // reserve: records, and r * h of every step for the GRU that resets before
   int64_t reserve_records, reserve_rh;
@@ -82,6 +85,14 @@ struct Layout {
   int64_t back_w_hh, gradients, carry, back_zeros;
   int64_t backward_bytes;
 };
+
+// Floats that the header of packed weights takes.
+constexpr int64_t kPackedHeader = 16;
+
+// Whether the weights that forward multiplies are rounded to bf16.
+static inline bool narrow_weights(const frnn_rnn& rnn) {
+  return rnn.packed != 0 && rnn.packed_dtype == FRNN_BF16;
+}
 
 static inline Layout layout_of(const frnn_rnn& rnn, int64_t width) {
   Layout l{};
@@ -101,12 +112,18 @@ static inline Layout layout_of(const frnn_rnn& rnn, int64_t width) {
   if (l.ahead > l.T) l.ahead = l.T;
   l.ring = reserve ? l.T : l.ahead;
 
+  Pieces weights;
+  const int64_t lanes = l.padded * l.cell.gates;
+  const int64_t shrink = narrow_weights(rnn) ? 2 : 1;  // lanes are a multiple of four
+  l.w_ih = weights.take(lanes * l.I / shrink);
+  l.w_hh = weights.take(lanes * l.H / shrink);
+  l.bias_x = weights.take(lanes);
+  l.bias_h = weights.take(lanes);
+  l.zeros = weights.take(l.H);
+  l.weights_floats = weights.floats;
+
   Pieces forward;
-  l.w_ih = forward.take(l.padded * l.cell.gates * l.I);
-  l.w_hh = forward.take(l.padded * l.cell.gates * l.H);
-  l.bias_x = forward.take(l.padded * l.cell.gates);
-  l.bias_h = forward.take(l.padded * l.cell.gates);
-  l.zeros = forward.take(l.H);
+  if (rnn.packed == 0) l.weights = forward.take(l.weights_floats);
   if (!reserve) {
     l.records = forward.take(l.ring * l.B * l.record);
     if (before) l.rh = forward.take(l.B * l.H);

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "cpu/family_layout.h"
+#include "cpu/packed.h"
 #include "cpu/split.h"
 #include "host/plan.h"
 
@@ -15,12 +16,9 @@ E* at(int64_t address) {
   return reinterpret_cast<E*>(address);
 }
 
-// Where a batch has too few rows to share out, members meet at every step, which pays from about
-// 1 us of work in a step on.
 int team_of(const Machine& machine, const frnn_rnn& rnn) {
   const double gates = static_cast<double>(gates_of(rnn.cell, rnn.variant) * rnn.H);
   const double row = 2.0 * gates * static_cast<double>(rnn.I + width_of(rnn.H, rnn.P));
-  if (rnn.B < 8 && row * static_cast<double>(rnn.B) < 1.8e5) return 1;
   return machine.team(row * static_cast<double>(rnn.T * rnn.B));
 }
 
@@ -52,15 +50,25 @@ void copy_bytes(const Machine& machine, int64_t destination, int64_t source, int
   });
 }
 
-void rnn_forward(const Machine& machine, const frnn_rnn& rnn) {
+void rnn_pack(const Machine& machine, const frnn_rnn& rnn) {
+  if (rnn.packed == 0 || !plain_call(rnn)) return;
+  const int team = machine.team(static_cast<double>(gates_of(rnn.cell) * rnn.H * (rnn.I + rnn.H)));
+  machine.pool.run(team, [&](const Worker& worker) { machine.kernels.rnn_pack(worker, rnn); });
+  const PackedHeader header = packed_header(rnn, machine.kernels);
+  std::memcpy(line_start(rnn.packed), &header, sizeof header);
+}
+
+Status rnn_forward(const Machine& machine, const frnn_rnn& rnn) {
   const int team = team_of(machine, rnn);
   if (plain_call(rnn)) {
+    if (rnn.packed != 0) FRNN_TRY(check_packed(rnn, machine.kernels));
     machine.pool.run(team, [&](const Worker& worker) { machine.kernels.rnn_forward(worker, rnn); });
-    return;
+    return Status::success();
   }
   const Family family = family_of(rnn);
   machine.pool.run(team,
                    [&](const Worker& worker) { machine.kernels.family_forward(worker, family); });
+  return Status::success();
 }
 
 void rnn_backward(const Machine& machine, const frnn_rnn& given) {

@@ -10,6 +10,7 @@
 #include "cpu/pool.h"
 #include "fusedrnn.h"
 #include "host/provider.h"
+#include "host/status.h"
 
 namespace frnn::cpu {
 
@@ -25,7 +26,9 @@ struct Machine {
 
 // As memmove; a team shares out what is large.
 void copy_bytes(const Machine& machine, int64_t destination, int64_t source, int64_t bytes);
-void rnn_forward(const Machine& machine, const frnn_rnn& rnn);
+void rnn_pack(const Machine& machine, const frnn_rnn& rnn);
+// Refuses packed weights that are not those of this call: only now can they be read.
+Status rnn_forward(const Machine& machine, const frnn_rnn& rnn);
 void rnn_backward(const Machine& machine, const frnn_rnn& rnn);
 void mask_add(const Machine& machine, const MaskAdd& what);
 void linear_forward(const Machine& machine, const frnn_linear& linear);

@@ -11,6 +11,8 @@
 #include <new>
 #include <system_error>
 
+#include "cpu/computer.h"
+
 namespace frnn::cpu {
 
 namespace {
@@ -83,7 +85,19 @@ int usable_processors() {
   return std::max(count, 1);
 }
 
-void Barrier::wait() {
+void Barrier::wait(int index) {
+  if (count_ > kFlags) return wait_at_counter();
+  const uint32_t phase = flags_[index].phase.load(std::memory_order_relaxed) + 1;
+  flags_[index].phase.store(phase, std::memory_order_release);
+  for (int i = 0; i < count_; ++i) {
+    // A member that is ahead by one waits for this one.
+    spin_until([&] {
+      return static_cast<int32_t>(flags_[i].phase.load(std::memory_order_acquire) - phase) >= 0;
+    });
+  }
+}
+
+void Barrier::wait_at_counter() {
   const uint32_t phase = phase_.load(std::memory_order_relaxed);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
     arrived_.store(0, std::memory_order_relaxed);
@@ -94,7 +108,13 @@ void Barrier::wait() {
 }
 
 void Worker::sync() const {
-  if (count > 1) barrier->wait();
+  if (count > 1) barrier->wait(index);
+}
+
+// What of a core's second-level cache weights may take, beside what else a step touches.
+static int64_t stays_bytes() {
+  static const int64_t bytes = second_level_cache_bytes() / 8 * 5;
+  return bytes;
 }
 
 // Memory for the products of a team of `count`.
@@ -137,7 +157,8 @@ struct Pool::Task {
   Barrier* barrier;
 
   void execute(int index) const {
-    const Worker worker{index, count, scratch->own(index), scratch->shared(), barrier};
+    const Worker worker{index,   count,        scratch->own(index), scratch->shared(),
+                        barrier, stays_bytes()};
     job(worker, context);
   }
 };

@@ -22,13 +22,23 @@ namespace frnn::cpu {
 // Processors that this process may use: the affinity mask, and the quota of its control group.
 int usable_processors();
 
+// A few members tell each other by a cache line each, so that the news has one way to go; many
+// count themselves.
 class Barrier {
  public:
   explicit Barrier(int count) : count_(count) {}
-  void wait();
+  void wait(int index);
 
  private:
+  static constexpr int kFlags = 8;
+  struct alignas(64) Flag {
+    std::atomic<uint32_t> phase{0};
+  };
+
+  void wait_at_counter();
+
   const int count_;
+  Flag flags_[kFlags];
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<uint32_t> phase_{0};
 };

@@ -180,10 +180,10 @@ struct Inner {
   int64_t column, row, k;
 };
 
-// The tile whose panel is fetched meanwhile; no floats where it need not be.
+// The tile whose panel is fetched meanwhile; no lines where it need not be.
 struct Ahead {
-  const float* panel;
-  int64_t floats;
+  const char* panel;
+  int64_t lines;  // cache lines
 };
 
 // The products of one step for the tiles and rows of this member. `from` is the step whose
@@ -208,7 +208,7 @@ void tile_step(const Call& call, Range rows, int64_t t, int64_t from, const Inne
     for (int r = 0; r < count && from < l.T; ++r) {
       p.k = ranges[r].k;
       p.ahead = nullptr;
-      if ((fetched + p.k) * kLine <= ahead.floats) p.ahead = ahead.panel + fetched * kLine;
+      if (fetched + p.k <= ahead.lines) p.ahead = ahead.panel + fetched * kLine;
       fetched += p.k;
       p.a = call.gradient(from, row) + ranges[r].column;
       p.b = panel + ranges[r].row * kGroups * kWidth;
@@ -235,19 +235,20 @@ void tile_step(const Call& call, Range rows, int64_t t, int64_t from, const Inne
 }
 
 template <typename Cell>
-void step(const Call& call, const Part& part, int64_t t, int64_t from, const Inner* ranges,
-          int count) {
+void step(const Worker& worker, const Call& call, const Part& part, int64_t t, int64_t from,
+          const Inner* ranges, int count) {
   static_assert(kBackwardGroups == 4, "one case below for each number of groups in a tile");
   const Range tiles = part.share((call.l.groups + kBackwardGroups - 1) / kBackwardGroups);
   const int64_t group_floats = kWidth * call.l.cell.gates * call.l.H;
-  const bool fetch = tiles.size() * kBackwardGroups * group_floats * 4 > kStaysBytes;
+  const bool fetch = tiles.size() * kBackwardGroups * group_floats * 4 > worker.stays_bytes;
   for (int64_t tile = tiles.first; tile < tiles.last; ++tile) {
     const int64_t group = tile * kBackwardGroups;
     const int64_t next = (tile + 1 < tiles.last ? tile + 1 : tiles.first) * kBackwardGroups;
     const int64_t groups = call.l.groups - next;
     const Ahead ahead = {
-        call.w_hh + next * group_floats,
-        fetch ? group_floats * (groups < kBackwardGroups ? groups : kBackwardGroups) : 0};
+        reinterpret_cast<const char*>(call.w_hh + next * group_floats),
+        fetch ? group_floats * (groups < kBackwardGroups ? groups : kBackwardGroups) * 4 / kLine
+              : 0};
     switch (call.l.groups - group) {
       case 1:
         tile_step<Cell, 1>(call, part.rows, t, from, ranges, count, group, ahead);
@@ -297,11 +298,12 @@ void start_carry(const Worker& worker, const Call& call) {
 
 // One step for a cell with one product per step.
 template <int64_t kCell>
-void one_step(const Call& call, const Part& part, int64_t t, const Inner* ranges, int count) {
+void one_step(const Worker& worker, const Call& call, const Part& part, int64_t t,
+              const Inner* ranges, int count) {
   if (t < 0) {
-    step<InitialState>(call, part, t, 0, ranges, count);
+    step<InitialState>(worker, call, part, t, 0, ranges, count);
   } else {
-    step<Backward<kCell>>(call, part, t, t + 1, ranges, count);
+    step<Backward<kCell>>(worker, call, part, t, t + 1, ranges, count);
   }
 }
 
@@ -318,16 +320,16 @@ void recur(const Worker& worker, const Call& call) {
   for (int64_t t = l.T - 1; t >= last; --t) {
     if constexpr (kCell == FRNN_GRU_RESET_BEFORE) {
       if (t < 0) {
-        step<InitialState>(call, part, t, 0, before_rz, 1);
+        step<InitialState>(worker, call, part, t, 0, before_rz, 1);
         break;
       }
-      step<BackwardBeforeFirst>(call, part, t, t + 1, before_rz, 1);
+      step<BackwardBeforeFirst>(worker, call, part, t, t + 1, before_rz, 1);
       part.meet(worker);
-      step<BackwardBeforeSecond>(call, part, t, t, before_n, 1);
+      step<BackwardBeforeSecond>(worker, call, part, t, t, before_n, 1);
     } else if constexpr (kCell == FRNN_GRU) {
-      one_step<kCell>(call, part, t, gru, 2);
+      one_step<kCell>(worker, call, part, t, gru, 2);
     } else {
-      one_step<kCell>(call, part, t, whole, 1);
+      one_step<kCell>(worker, call, part, t, whole, 1);
     }
     part.meet(worker);
   }

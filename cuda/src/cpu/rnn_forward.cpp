@@ -9,8 +9,8 @@
 #include "cpu/dispatch.h"
 #include "cpu/kernels.h"
 #include "cpu/layout.h"
-#include "cpu/pack.h"
 #include "cpu/product.h"
+#include "cpu/rnn_weights.h"
 #include "cpu/vector_math.h"
 
 namespace frnn::cpu::FRNN_CPU_ISA {
@@ -24,21 +24,14 @@ const float* floats_at(int64_t address) {
 struct Call {
   const frnn_rnn& rnn;
   Layout l;
-  float* w_ih;
-  float* w_hh;
-  float* bias_x;  // what the input product starts from
-  float* bias_h;  // what the recurrent product starts from
-  float* zeros;
+  RnnWeights weights;
   float* records;
   float* rh;
 
   explicit Call(const frnn_rnn& r) : rnn(r), l(layout_of(r, kWidth)) {
     float* work = line_start(r.workspace);
-    w_ih = work + l.w_ih;
-    w_hh = work + l.w_hh;
-    bias_x = work + l.bias_x;
-    bias_h = work + l.bias_h;
-    zeros = work + l.zeros;
+    weights =
+        weights_at(l, r.packed == 0 ? work + l.weights : line_start(r.packed) + kPackedHeader);
     records = work + l.records;
     rh = work + l.rh;
     if (l.ring == l.T && l.reserve_bytes > 0) {
@@ -57,7 +50,7 @@ struct Call {
   // h of the step before t.
   const float* state(int64_t t) const {
     if (t > 0) return floats_at(rnn.y) + (t - 1) * l.B * l.H;
-    return rnn.h0 != 0 ? floats_at(rnn.h0) : zeros;
+    return rnn.h0 != 0 ? floats_at(rnn.h0) : weights.zeros;
   }
   int64_t state_row(int64_t t) const { return t > 0 || rnn.h0 != 0 ? l.H : 0; }
 };
@@ -79,7 +72,7 @@ struct Forward<FRNN_LSTM> {
   static void apply(const Call& call, const Place& at, const float* sums, float* record) {
     const Layout& l = call.l;
     // c of the step before: a vector of its record, or c0.
-    const float* c_prev = call.zeros;
+    const float* c_prev = call.weights.zeros;
     int64_t c_row = 0;
     if (at.t > 0) {
       c_prev = call.record(at.t - 1, at.row) + (at.unit / kWidth * 5 + 4) * kWidth;
@@ -195,145 +188,172 @@ struct Forward<FRNN_RNN_TANH> : ForwardPlain<RnnTanh> {};
 template <>
 struct Forward<FRNN_RNN_RELU> : ForwardPlain<RnnRelu> {};
 
-// Packs one tile of a weight matrix [G*H, K]: gates [first, last) of the tile's groups of units
-// become one panel.
-void pack_tile(float* panel, const Layout& l, const float* w, int64_t K, int64_t tile,
-               int64_t first, int64_t last) {
-  const int64_t width = (last - first) * l.cell.tile_groups * kWidth;
-  for (int64_t gate = first; gate < last; ++gate) {
-    for (int64_t u = 0; u < l.cell.tile_groups; ++u) {
-      const int64_t unit = (tile * l.cell.tile_groups + u) * kWidth;
-      const int64_t units = l.H - unit < kWidth ? l.H - unit : kWidth;
-      float* lanes = panel + ((gate - first) * l.cell.tile_groups + u) * kWidth;
-      if (units > 0) {
-        pack_across(lanes, width, units, K, w + (gate * l.H + unit) * K, K);
-      }
-      if (units < kWidth) pack_zeros(lanes, width, units > 0 ? units : 0, kWidth, K);
-    }
-  }
-}
+// Tiles of a member in the order of one pass over them. Passes alternate in direction, so that each
+// begins with the weights that the one before used last and left in the cache.
+struct Order {
+  Range tiles;
+  bool down;
 
-// The biases of one tile, in the order of its vectors.
-void pack_biases(const Call& call, int64_t tile) {
-  const Layout& l = call.l;
-  const bool apart = call.rnn.cell == FRNN_GRU;
-  const int64_t tile_units = l.cell.tile_groups * kWidth;
-  for (int64_t gate = 0; gate < l.cell.gates; ++gate) {
-    for (int64_t j = 0; j < tile_units; ++j) {
-      const int64_t unit = tile * tile_units + j;
-      const bool there = unit < l.H;
-      const int64_t from = gate * l.H + unit;
-      const float x = there && call.rnn.b_ih != 0 ? floats_at(call.rnn.b_ih)[from] : 0.0f;
-      const float h = there && call.rnn.b_hh != 0 ? floats_at(call.rnn.b_hh)[from] : 0.0f;
-      const int64_t to = tile * tile_units * l.cell.gates + gate * tile_units + j;
-      call.bias_x[to] = apart && gate == 2 ? x : x + h;
-      call.bias_h[to] = apart && gate == 2 ? h : 0.0f;
-    }
+  int64_t size() const { return tiles.size(); }
+  // The lowest of `count` tiles, the i-th and those behind it.
+  int64_t at(int64_t i, int64_t count = 1) const {
+    return down ? tiles.last - i - count : tiles.first + i;
   }
-}
+};
 
-void pack_weights(const Worker& worker, const Call& call) {
-  const Layout& l = call.l;
-  const bool before = call.rnn.cell == FRNN_GRU_RESET_BEFORE;
-  const int64_t columns = l.cell.gates * l.cell.tile_groups * kWidth;
-  const Range mine = split(l.tiles, worker.count, worker.index);
-  for (int64_t tile = mine.first; tile < mine.last; ++tile) {
-    pack_tile(call.w_ih + tile * columns * l.I, l, floats_at(call.rnn.w_ih), l.I, tile, 0,
-              l.cell.gates);
-    float* w_hh = call.w_hh + tile * columns * l.H;
-    const float* from = floats_at(call.rnn.w_hh);
-    if (before) {  // r and z are needed before n is
-      pack_tile(w_hh, l, from, l.H, tile, 0, 2);
-      pack_tile(w_hh + 2 * kWidth * l.H, l, from, l.H, tile, 2, 3);
+// Products of at most kNarrowRows rows with all tiles. product(tile, n) has the operands of a tile
+// that is the n-th of a product; those of the next tile follow at distances of `steps`. done(tile,
+// n) is told of each.
+template <typename Panel, int kVectors, typename ProductOf, typename Done>
+FRNN_CPU_INLINE void for_narrow(const Order& order, int64_t rows, const PanelSteps& steps,
+                                const ProductOf& product, const Done& done) {
+  constexpr int kPanels = narrow_panels(kVectors);
+  for (int64_t i = 0; i < order.size(); i += kPanels) {
+    const int64_t left = order.size() - i;
+    const int64_t count = left < kPanels ? left : kPanels;
+    const int64_t tile = order.at(i, count);
+    if (count < kPanels) {
+      for (int64_t n = 0; n < count; ++n)
+        Products<kVectors, 0, Panel>::multiply(rows, product(tile + n, n));
+    } else if (rows == 1) {
+      multiply_narrow<Panel, 1, kVectors, kPanels>(product(tile, 0), steps);
     } else {
-      pack_tile(w_hh, l, from, l.H, tile, 0, l.cell.gates);
+      multiply_narrow<Panel, kNarrowRows, kVectors, kPanels>(product(tile, 0), steps);
     }
-    pack_biases(call, tile);
+    for (int64_t n = 0; n < count; ++n)
+      done(tile + n, n);
   }
-  if (worker.index == 0) std::memset(call.zeros, 0, static_cast<size_t>(l.H) * sizeof(float));
-  worker.sync();
 }
 
 // Input products of rows [first, first + count) counted over all steps from step t on.
-template <int kVectors>
+template <typename Panel, int kVectors>
 void input_products(const Call& call, const Part& part, int64_t t, int64_t first, int64_t count) {
   const Layout& l = call.l;
-  Product p{};
-  p.k = l.I;
-  p.a_row = l.I;
-  p.out_row = l.record;
-  const Range tiles = part.share(l.tiles);
-  for (int64_t tile = tiles.first; tile < tiles.last; ++tile) {
-    p.b = call.w_ih + tile * kVectors * kWidth * l.I;
-    p.bias = call.bias_x + tile * kVectors * kWidth;
-    for_pieces(count, Products<kVectors, 0>::kRows, [&](int64_t row, int64_t rows) {
-      p.a = floats_at(call.rnn.x) + (t * l.B + first + row) * l.I;
-      p.out = call.record(t, first + row) + tile * l.cell.tile_groups * l.cell.slots * kWidth;
-      Products<kVectors, 0>::multiply(rows, p);
+  const auto* w = static_cast<const typename Panel::Element*>(call.weights.w_ih);
+  const PanelSteps steps = {kVectors * kWidth * l.I, kVectors * kWidth,
+                            l.cell.tile_groups * l.cell.slots * kWidth};
+  const auto product = [&](int64_t tile, int64_t row) {
+    Product p{};
+    p.k = l.I;
+    p.a = floats_at(call.rnn.x) + (t * l.B + first + row) * l.I;
+    p.a_row = l.I;
+    p.b = w + tile * steps.b;
+    p.bias = call.weights.bias_x + tile * steps.bias;
+    p.out = call.record(t, first + row) + tile * steps.out;
+    p.out_row = l.record;
+    return p;
+  };
+  const Order order{part.share(l.tiles), false};
+  if (count <= kNarrowRows) {
+    if (count == 0) return;
+    for_narrow<Panel, kVectors>(
+        order, count, steps, [&](int64_t tile, int64_t) { return product(tile, 0); },
+        [](int64_t, int64_t) {});
+    return;
+  }
+  for (int64_t i = 0; i < order.size(); ++i) {
+    for_pieces(count, Products<kVectors, 0, Panel>::kRows, [&](int64_t row, int64_t rows) {
+      Products<kVectors, 0, Panel>::multiply(rows, product(order.at(i), row));
     });
   }
 }
 
-template <int kVectors>
+template <typename Panel, int kVectors>
 void input_steps(const Call& call, const Part& part, int64_t t, int64_t steps) {
   if (part.rows.size() == call.l.B) {  // then rows follow each other across steps
-    input_products<kVectors>(call, part, t, 0, steps * call.l.B);
+    input_products<Panel, kVectors>(call, part, t, 0, steps * call.l.B);
     return;
   }
   for (int64_t i = 0; i < steps; ++i) {
-    input_products<kVectors>(call, part, t + i, part.rows.first, part.rows.size());
+    input_products<Panel, kVectors>(call, part, t + i, part.rows.first, part.rows.size());
   }
 }
 
-// One step of the recurrence: A times the packed weights, and the record, into the cell. `weights`
-// and `slot` say where the panel and the record of a tile begin.
-template <typename Cell>
-void step(const Call& call, const Part& part, int64_t t, const float* a, int64_t a_row,
-          int64_t weights, int64_t slot) {
+// What one product of a step multiplies: A, and where in the panels and the record of a tile its
+// gates begin, in vectors.
+struct Operand {
+  const float* a;
+  int64_t a_row;
+  int64_t gate;
+};
+
+// One step of the recurrence: A times the packed weights, and the record, into the cell.
+template <typename Panel, typename Cell>
+void step(const Worker& worker, const Call& call, const Part& part, int64_t t,
+          const Operand& from) {
   constexpr int kVectors = Cell::kVectors;
-  using Multiply = Products<kVectors, 0>;
+  constexpr int kPanels = narrow_panels(kVectors);
+  using Multiply = Products<kVectors, 0, Panel>;
+  using Element = typename Panel::Element;
+  constexpr int kSums =
+      Multiply::kRows > kPanels * kNarrowRows ? Multiply::kRows : kPanels * kNarrowRows;
+  alignas(64) float sums[kSums * kVectors * kWidth];
   const Layout& l = call.l;
-  alignas(64) float sums[Multiply::kRows * kVectors * kWidth];
-  Product p{};
-  p.k = l.H;
-  p.a_row = a_row;
-  p.out = sums;
-  p.out_row = kVectors * kWidth;
   const int64_t columns = l.cell.gates * l.cell.tile_groups * kWidth;
-  const int64_t tile_units = l.cell.tile_groups * kWidth;
-  const Range tiles = part.share(l.tiles);
-  const bool fetch = tiles.size() * columns * l.H * 4 > kStaysBytes;
-  for (int64_t tile = tiles.first; tile < tiles.last; ++tile) {
-    const int64_t next = tile + 1 < tiles.last ? tile + 1 : tiles.first;
+  const PanelSteps steps = {columns * l.H, columns, kNarrowRows * kVectors * kWidth};
+  const auto* w = static_cast<const Element*>(call.weights.w_hh) + from.gate * kWidth * l.H;
+  const auto product = [&](int64_t tile, int64_t row) {
+    Product p{};
+    p.k = l.H;
+    p.a = from.a + row * from.a_row;
+    p.a_row = from.a_row;
+    p.b = w + tile * steps.b;
+    p.bias = call.weights.bias_h + tile * steps.bias;
+    p.out = sums;
+    p.out_row = kVectors * kWidth;
+    return p;
+  };
+  const auto apply = [&](int64_t tile, int64_t row, int64_t rows, const float* of_tile) {
+    const int64_t unit = tile * l.cell.tile_groups * kWidth;
+    const int64_t slot = tile * l.cell.tile_groups * l.cell.slots + from.gate;
+    Cell::apply(call, {t, row, rows, unit, l.H - unit}, of_tile,
+                call.record(t, row) + slot * kWidth);
+  };
+  const Order order{part.share(l.tiles), t % 2 == 1};
+  if (part.rows.size() <= kNarrowRows) {
+    if (part.rows.size() == 0) return;
+    for_narrow<Panel, kVectors>(
+        order, part.rows.size(), steps,
+        [&](int64_t tile, int64_t n) {
+          Product p = product(tile, part.rows.first);
+          p.out += n * steps.out;
+          return p;
+        },
+        [&](int64_t tile, int64_t n) {
+          apply(tile, part.rows.first, part.rows.size(), sums + n * steps.out);
+        });
+    return;
+  }
+  const int64_t panel_lines =
+      kVectors * kWidth * l.H * static_cast<int64_t>(sizeof(Element)) / kLine;
+  const bool fetch =
+      order.size() * steps.b * static_cast<int64_t>(sizeof(Element)) > worker.stays_bytes;
+  for (int64_t i = 0; i < order.size(); ++i) {
+    const auto* next =
+        reinterpret_cast<const char*>(w + order.at(i + 1 < order.size() ? i + 1 : i) * steps.b);
     int64_t fetched = 0;  // cache lines
-    p.b = call.w_hh + tile * columns * l.H + weights;
-    p.bias = call.bias_h + tile * columns;
-    Place at{t, 0, 0, tile * tile_units, l.H - tile * tile_units};
-    for_pieces(part.rows.size(), Multiply::kRows, [&](int64_t row, int64_t rows) {
-      at.row = part.rows.first + row;
-      at.rows = rows;
-      float* record =
-          call.record(t, at.row) + (tile * l.cell.tile_groups * l.cell.slots + slot) * kWidth;
-      p.a = a + at.row * a_row;
-      p.ahead = nullptr;
-      if (fetch && (fetched + l.H) * kLine <= kVectors * kWidth * l.H) {
-        p.ahead = call.w_hh + next * columns * l.H + weights + fetched * kLine;
+    for_pieces(part.rows.size(), Multiply::kRows, [&](int64_t first, int64_t rows) {
+      const int64_t row = part.rows.first + first;
+      Product p = product(order.at(i), row);
+      if (fetch && fetched + l.H <= panel_lines) {
+        p.ahead = next + fetched * kLine;
         fetched += l.H;
       }
       Multiply::multiply(rows, p);
-      Cell::apply(call, at, sums, record);
+      apply(order.at(i), row, rows, sums);
     });
   }
 }
 
-template <int64_t kCell>
+template <typename Panel, int64_t kCell>
 void recur(const Worker& worker, const Call& call, const Part& part, int64_t t) {
+  const Operand state = {call.state(t), call.state_row(t), 0};
   if constexpr (kCell == FRNN_GRU_RESET_BEFORE) {
-    step<ForwardBeforeFirst>(call, part, t, call.state(t), call.state_row(t), 0, 0);
+    step<Panel, ForwardBeforeFirst>(worker, call, part, t, state);
     part.meet(worker);
-    step<ForwardBeforeSecond>(call, part, t, call.rh_row(t, 0), call.l.H, 2 * kWidth * call.l.H, 2);
+    step<Panel, ForwardBeforeSecond>(worker, call, part, t, {call.rh_row(t, 0), call.l.H, 2});
   } else {
-    step<Forward<kCell>>(call, part, t, call.state(t), call.state_row(t), 0, 0);
+    step<Panel, Forward<kCell>>(worker, call, part, t, state);
   }
   part.meet(worker);
 }
@@ -357,19 +377,23 @@ void write_last(const Worker& worker, const Call& call) {
   }
 }
 
-template <int64_t kCell>
+template <typename Panel, int64_t kCell>
 void run(const Worker& worker, const Call& call) {
   constexpr int kInputVectors = kCell == FRNN_LSTM                                    ? 4
                                 : kCell == FRNN_GRU || kCell == FRNN_GRU_RESET_BEFORE ? 3
                                                                                       : 2;
   const Layout& l = call.l;
-  pack_weights(worker, call);
-  const Part part = part_of(worker, l.B, l.padded * l.cell.gates * l.H * 4);
+  if (call.rnn.packed == 0) pack_weights(worker, call.rnn, l, call.weights);
+  const int64_t element = sizeof(typename Panel::Element);
+  const Part part = part_of(worker, l.B, l.padded * l.cell.gates * l.H * element);
+  const Part everybody = {{0, l.B}, worker.count, worker.index, false};
   for (int64_t t = 0; t < l.T; t += l.ahead) {
     const int64_t steps = l.T - t < l.ahead ? l.T - t : l.ahead;
-    input_steps<kInputVectors>(call, part, t, steps);
+    input_steps<Panel, kInputVectors>(call, part.alone ? everybody : part, t, steps);
+    if (part.alone) worker.sync();
     for (int64_t i = 0; i < steps; ++i)
-      recur<kCell>(worker, call, part, t + i);
+      recur<Panel, kCell>(worker, call, part, t + i);
+    if (part.alone && t + steps < l.T) worker.sync();
   }
   worker.sync();
   write_last(worker, call);
@@ -381,7 +405,13 @@ void run(const Worker& worker, const Call& call) {
 // Called by every member of a team. When it returns, all results are there.
 void rnn_forward(const Worker& worker, const frnn_rnn& rnn) {
   const Call call(rnn);
-  with_plain_cell(rnn.cell, [&](auto cell) { run<cell>(worker, call); });
+  with_plain_cell(rnn.cell, [&](auto cell) {
+    if (narrow_weights(rnn)) {
+      run<Bfloat16, cell>(worker, call);
+    } else {
+      run<Float32, cell>(worker, call);
+    }
+  });
 }
 
 }  // namespace frnn::cpu::FRNN_CPU_ISA

@@ -44,11 +44,15 @@ FRNN_CPU_INLINE Vec load_lanes(const machine::Bf16* p, int64_t count) {
   return floats_of(__builtin_convertvector(load_halves(p, count), Ints) << 16);
 }
 
-FRNN_CPU_INLINE void store_lanes(machine::Bf16* p, Vec a, int64_t count) {
+// A bf16 number in the low half of each lane.
+FRNN_CPU_INLINE Ints bf16_bits(Vec a) {
   const Ints bits = bits_of(a);
   const Ints rounded = ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) & 0xffff;
   const Ints nan = (bits & 0x7fffffff) > 0x7f800000;
-  store_halves(p, __builtin_convertvector(nan ? Ints{} + 0x7fff : rounded, Halves), count);
+  return nan ? Ints{} + 0x7fff : rounded;
+}
+FRNN_CPU_INLINE void store_lanes(machine::Bf16* p, Vec a, int64_t count) {
+  store_halves(p, __builtin_convertvector(bf16_bits(a), Halves), count);
 }
 
 FRNN_CPU_INLINE Vec load_lanes(const machine::F16* p, int64_t count) {
