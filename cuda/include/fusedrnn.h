@@ -315,7 +315,7 @@ typedef struct frnn_rnn_sizes {
 } frnn_rnn_sizes;
 
 // Needs no device: `backend` is a name as in frnn_device_open. Reads all sizes and settings, and
-// whether `lengths` is 0.
+// whether `lengths` and `packed` are 0; with `packed` a forward call may need less.
 FRNN_API int frnn_rnn_bytes(const char* backend, const frnn_rnn* rnn, frnn_rnn_sizes* sizes);
 FRNN_API int frnn_rnn_forward(int64_t device, const frnn_rnn* rnn);
 FRNN_API int frnn_rnn_backward(int64_t device, const frnn_rnn* rnn);

@@ -270,6 +270,26 @@ int frnn_rnn_backward(int64_t device, const frnn_rnn* rnn) {
                        });
 }
 
+int frnn_rnn_packed_bytes(const char* backend, const frnn_rnn* rnn, int64_t* bytes) {
+  return frnn::guarded("frnn_rnn_packed_bytes", [&]() -> Status {
+    FRNN_TRY(frnn::need("backend", backend));
+    FRNN_TRY(frnn::need("bytes", bytes));
+    frnn_rnn args;
+    FRNN_TRY(frnn::load("frnn_rnn", rnn, &args));
+    return frnn::rnn_packed_bytes(args, backend, bytes);
+  });
+}
+
+int frnn_rnn_pack(int64_t device, const frnn_rnn* rnn) {
+  return frnn::on_device("frnn_rnn_pack", device,
+                         [&](Device& d, const std::string& backend) -> Status {
+                           frnn_rnn args;
+                           FRNN_TRY(frnn::load("frnn_rnn", rnn, &args));
+                           FRNN_TRY(frnn::check_packing(args, d, backend));
+                           return frnn::rnn_pack(d, args, backend);
+                         });
+}
+
 int frnn_net_bytes(const char* backend, const frnn_net* net, frnn_rnn_sizes* sizes) {
   return frnn::guarded("frnn_net_bytes", [&]() -> Status {
     FRNN_TRY(frnn::need("backend", backend));
@@ -277,6 +297,16 @@ int frnn_net_bytes(const char* backend, const frnn_net* net, frnn_rnn_sizes* siz
     frnn_net args;
     FRNN_TRY(frnn::load("frnn_net", net, &args));
     return frnn::net_sizes(args, backend, sizes);
+  });
+}
+
+int frnn_net_packed_bytes(const char* backend, const frnn_net* net, int64_t* bytes) {
+  return frnn::guarded("frnn_net_packed_bytes", [&]() -> Status {
+    FRNN_TRY(frnn::need("backend", backend));
+    FRNN_TRY(frnn::need("bytes", bytes));
+    frnn_net args;
+    FRNN_TRY(frnn::load("frnn_net", net, &args));
+    return frnn::net_packed_bytes(args, backend, bytes);
   });
 }
 
@@ -319,5 +349,13 @@ int frnn_net_backward(int64_t device, const frnn_net* net) {
     frnn_net args;
     FRNN_TRY(frnn::load("frnn_net", net, &args));
     return frnn::net_backward(open, args);
+  });
+}
+
+int frnn_net_pack(int64_t device, const frnn_net* net) {
+  return frnn::on_open("frnn_net_pack", device, [&](frnn::OpenDevice& open) -> Status {
+    frnn_net args;
+    FRNN_TRY(frnn::load("frnn_net", net, &args));
+    return frnn::net_pack(open, args);
   });
 }

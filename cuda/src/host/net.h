@@ -16,10 +16,12 @@ Status net_layer(const frnn_net& net, int64_t k, frnn_rnn* rnn);
 Status net_wavefront(const frnn_net& net, const std::string& backend, Planner* planner,
                      int64_t* chunks);
 Status net_sizes(const frnn_net& net, const std::string& backend, frnn_rnn_sizes* sizes);
+Status net_packed_bytes(const frnn_net& net, const std::string& backend, int64_t* bytes);
 
 // Checks everything first; nothing is launched where anything is wrong.
 Status net_forward(OpenDevice& open, const frnn_net& net);
 Status net_backward(OpenDevice& open, const frnn_net& net);
+Status net_pack(OpenDevice& open, const frnn_net& net);
 
 }  // namespace frnn
 

@@ -4,6 +4,16 @@
 #include "host/validate.h"
 
 namespace frnn {
+namespace {
+
+Status in_layer(Status checked, int64_t k, int64_t d) {
+  if (checked.ok()) return checked;
+  checked.text = format("layer %lld%s: %s", static_cast<long long>(k), d == 1 ? " reverse" : "",
+                        checked.text.c_str());
+  return checked;
+}
+
+}  // namespace
 
 NetParts::NetParts(const frnn_net& net, const std::string& backend, bool backward, int64_t chunks)
     : net_(net), backend_(backend), backward_(backward), chunk_steps_(net.T) {
@@ -29,6 +39,13 @@ frnn_rnn NetParts::sized(int64_t k) const {
   rnn.kernel = net_.kernel;
   rnn.norm = net_.norm;
   rnn.norm_epsilon = net_.norm_epsilon, rnn.norm_momentum = net_.norm_momentum;
+  rnn.packed_dtype = net_.packed_dtype;
+  return rnn;
+}
+
+frnn_rnn NetParts::directed(int64_t k, int64_t d) const {
+  frnn_rnn rnn = sized(k);
+  if (d == 1) rnn.flags |= FRNN_REVERSE;
   return rnn;
 }
 
@@ -46,6 +63,12 @@ void NetParts::bind_parameters(int64_t k, int64_t d, frnn_rnn* rnn) const {
   rnn->dw_hr = g.w_hr, rnn->dw_peephole = g.w_peephole;
   rnn->dnorm_ih = g.norm_ih, rnn->dnorm_hh = g.norm_hh;
   rnn->dnorm_c = g.norm_c, rnn->dnorm_c_bias = g.norm_c_bias;
+}
+
+void NetParts::bind_packed(int64_t k, int64_t d, frnn_rnn* rnn) const {
+  if (backward_ || net_.packed == 0) return;
+  rnn->packed = packed_[static_cast<size_t>(k * net_.D + d)];
+  rnn->packed_bytes = rnn_packed_room(*rnn, backend_);
 }
 
 // Without training nobody asks for the state after a chunk once the next has run: two take turns.
@@ -80,11 +103,11 @@ void NetParts::bind_states(int64_t k, int64_t d, int64_t j, frnn_rnn* rnn) const
 }
 
 frnn_rnn NetParts::part(int64_t k, int64_t d, int64_t j, const Lanes* lanes) const {
-  frnn_rnn rnn = sized(k);
+  frnn_rnn rnn = directed(k, d);
   rnn.T = steps(j);
   bind_parameters(k, d, &rnn);
+  bind_packed(k, d, &rnn);
   bind_states(k, d, j, &rnn);
-  if (d == 1) rnn.flags |= FRNN_REVERSE;
   rnn.mask_stream = k * 2 + d;
   const int64_t lane = lane_of(k, d);
   rnn.x = in(k) == 0 ? 0 : in(k) + j * chunk_steps_ * step_bytes(rnn.I);
@@ -96,6 +119,14 @@ frnn_rnn NetParts::part(int64_t k, int64_t d, int64_t j, const Lanes* lanes) con
   rnn.workspace_bytes = part_workspace_bytes_;
   rnn.stream = lanes == nullptr ? net_.stream : lanes->stream(lane);
   rnn.blas = net_.blas;
+  return rnn;
+}
+
+frnn_rnn NetParts::packing(int64_t k, int64_t d) const {
+  frnn_rnn rnn = directed(k, d);
+  bind_parameters(k, d, &rnn);
+  bind_packed(k, d, &rnn);
+  rnn.stream = net_.stream;
   return rnn;
 }
 
@@ -141,6 +172,15 @@ void NetParts::lay_out_states(Carver* kept, Carver* scratch) {
     gradients_.push_back(take_state(scratch));
 }
 
+void NetParts::lay_out_packed() {
+  Carver packed(net_.packed);
+  for (int64_t k = 0; k < net_.L; ++k) {
+    for (int64_t d = 0; d < net_.D; ++d)
+      packed_.push_back(packed.take(rnn_packed_room(directed(k, d), backend_)));
+  }
+  packed_used_ = packed.bytes();
+}
+
 void NetParts::lay_out() {
   for (int64_t k = 0; k < std::min<int64_t>(net_.L, 2); ++k) {
     const frnn_rnn_sizes sizes = rnn_sizes(sized(k), backend_);
@@ -165,6 +205,7 @@ void NetParts::lay_out() {
       din_.push_back(k == 0 ? net_.dx : slots[k % 2]);
   }
   reserve_used_ = reserve.bytes(), workspace_used_ = workspace.bytes();
+  if (!backward_ && net_.packed != 0) lay_out_packed();
 }
 
 Status NetParts::check_shape() const {
@@ -197,16 +238,36 @@ Status NetParts::check_part(const Device& device, int64_t k, int64_t d, int64_t 
   const Pass pass = backward_ ? Pass::kBackward : Pass::kForward;
   Status checked = validate(rnn, pass, backend_);
   if (checked.ok()) checked = check_served(device, rnn, pass, backend_);
-  if (checked.ok()) return checked;
-  checked.text = format("layer %lld%s: %s", static_cast<long long>(k), d == 1 ? " reverse" : "",
-                        checked.text.c_str());
-  return checked;
+  return in_layer(std::move(checked), k, d);
+}
+
+Status NetParts::check_weights() const {
+  if (net_.weights != 0) return Status::success();
+  return Status::fail(FRNN_INVALID_ARGUMENT,
+                      "net.weights: expected the host address of frnn_weights[L * D], got 0");
+}
+
+Status NetParts::check_packed_room() const {
+  if (packed_used_ == 0) return Status::success();
+  FRNN_TRY(check_addresses({{"net.packed", net_.packed, true, 64}}));
+  return check_room("net.packed", net_.packed, net_.packed_bytes, packed_used_);
+}
+
+Status NetParts::check_packing(const Device& device) const {
+  FRNN_TRY(check_weights());
+  FRNN_TRY(check_packed_room());
+  for (int64_t k = 0; k < net_.L; ++k) {
+    for (int64_t d = 0; d < net_.D; ++d)
+      FRNN_TRY(in_layer(frnn::check_packing(packing(k, d), device, backend_), k, d));
+  }
+  return Status::success();
 }
 
 Status NetParts::check(const Device& device) const {
-  if (net_.weights == 0) {
-    return Status::fail(FRNN_INVALID_ARGUMENT,
-                        "net.weights: expected the host address of frnn_weights[L * D], got 0");
+  FRNN_TRY(check_weights());
+  if (!backward_ && net_.packed != 0) {
+    FRNN_TRY(check_packed_dtype("net.packed_dtype", net_.packed_dtype, net_.flags));
+    FRNN_TRY(check_packed_room());
   }
   FRNN_TRY(check_room("net.workspace", net_.workspace, net_.workspace_bytes, workspace_used_));
   FRNN_TRY(check_room("net.reserve", net_.reserve, net_.reserve_bytes, reserve_used_));

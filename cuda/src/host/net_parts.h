@@ -29,8 +29,15 @@ class NetParts {
 
   // The layer's sizes and settings over the longest chunk, nothing bound.
   frnn_rnn sized(int64_t k) const;
+  frnn_rnn directed(int64_t k, int64_t d) const;
   // Layer k in direction d over chunk j, bound to everything but dy and dx.
   frnn_rnn part(int64_t k, int64_t d, int64_t j, const Lanes* lanes) const;
+
+  // Weights packed once: where those of each layer and direction lie, and what packs them.
+  void lay_out_packed();
+  int64_t packed_used() const { return packed_used_; }
+  frnn_rnn packing(int64_t k, int64_t d) const;
+  Status check_packing(const Device& device) const;
 
   const frnn_net& net() const { return net_; }
   const std::string& backend() const { return backend_; }
@@ -69,8 +76,11 @@ class NetParts {
   State take_state(Carver* slices) const;
   void lay_out_states(Carver* kept, Carver* scratch);
   void bind_parameters(int64_t k, int64_t d, frnn_rnn* rnn) const;
+  void bind_packed(int64_t k, int64_t d, frnn_rnn* rnn) const;
   void bind_states(int64_t k, int64_t d, int64_t j, frnn_rnn* rnn) const;
   const State& between(int64_t k, int64_t j) const;
+  Status check_weights() const;
+  Status check_packed_room() const;
   Status check_part(const Device& device, int64_t k, int64_t d, int64_t j) const;
 
   const frnn_net& net_;
@@ -82,12 +92,14 @@ class NetParts {
   std::vector<int64_t> reserve_;    // by (layer * D + direction) * chunks + chunk
   std::vector<int64_t> workspace_;  // by lane
   std::vector<int64_t> din_;        // by layer, two slots
+  std::vector<int64_t> packed_;     // by layer * D + direction
   std::vector<State> states_;       // of a wavefront, by layer and chunk: after it
   std::vector<State> gradients_;    // likewise backward, by layer, two slots
   int64_t part_reserve_bytes_ = 0;
   int64_t part_workspace_bytes_ = 0;
   int64_t reserve_used_ = 0;
   int64_t workspace_used_ = 0;
+  int64_t packed_used_ = 0;
 };
 
 }  // namespace frnn

@@ -1,7 +1,8 @@
 // What a backend implements. The door (door.cpp) checks every argument and handle, then calls the
 // provider; so a provider may rely on: non-null required addresses, legal enums, sizes and flags,
 // workspace and reserve as large as the plan asks, T > 0 and B > 0 (N > 0) where work is to be
-// done. `packed` of a sequence is 0, or has the room that the plan asks, which then is above 0.
+// done; `packed` of a sequence, where the plan asks bytes for it, is 0 in a forward call or lies at
+// a multiple of 64 and has that room, and where it asks none means nothing.
 //
 // libfusedrnn.so holds the door and the cpu provider. libfusedrnn_cuda.so and
 // libfusedrnn_emulated.so lie beside it and are opened when first asked for; each exports

@@ -39,6 +39,16 @@ Status validate(const frnn_rnn& rnn, Pass pass, const std::string& backend);
 // Whether this device computes it, with the kernel that the caller forces.
 Status check_served(const Device& device, const frnn_rnn& rnn, Pass pass,
                     const std::string& backend);
+// Weights packed once. Bytes, 0 where this backend packs none; a type that it does not pack to is
+// refused.
+Status rnn_packed_bytes(const frnn_rnn& rnn, const std::string& backend, int64_t* bytes);
+// The bytes alone, of a call that may be wrong.
+int64_t rnn_packed_room(const frnn_rnn& rnn, const std::string& backend);
+Status check_packed_dtype(const char* field, int64_t packed_dtype, int64_t flags);
+Status check_packed(const frnn_rnn& rnn, const std::string& backend);  // of a call that reads it
+Status check_packing(const frnn_rnn& rnn, const Device& device, const std::string& backend);
+// After that check; nothing to do where nothing is packed.
+Status rnn_pack(Device& device, const frnn_rnn& rnn, const std::string& backend);
 Status validate(const frnn_linear& linear, Pass pass, const std::string& backend);
 Status validate(const frnn_embedding& embedding, Pass pass, const std::string& backend);
 Status validate(const frnn_softmax_xent& xent, const std::string& backend);

@@ -219,6 +219,7 @@ Status validate(const frnn_rnn& rnn, Pass pass, const std::string& backend) {
   FRNN_TRY(forward ? check_rnn_forward(rnn, work) : check_rnn_backward(rnn, work));
   FRNN_TRY(check_variant_addresses(rnn, work, forward));
   FRNN_TRY(check_norm_addresses(rnn, work, forward));
+  if (forward && rnn.packed != 0) FRNN_TRY(check_packed(rnn, backend));
   frnn_rnn sized = rnn;
   if (!forward) sized.flags |= FRNN_TRAINING;
   const frnn_rnn_sizes sizes = rnn_sizes(sized, backend);
