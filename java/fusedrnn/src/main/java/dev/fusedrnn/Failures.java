@@ -24,17 +24,19 @@ final class Failures {
             + why
             + "): "
             + (text.isEmpty() ? "no further detail" : text)
-            + cure(why, device.backend());
+            + cure(why, device.backend(), text);
     return why == Status.UNAVAILABLE
         ? new BackendUnavailableException(device.backend(), message)
         : new FusedRnnException(why, message);
   }
 
-  private static String cure(Status why, Backend backend) {
+  private static String cure(Status why, Backend backend, String text) {
     return switch (why) {
       case WORKSPACE_TOO_SMALL -> ". Size it by Rnn.sizes(...) of the same steps and batch.";
       case UNSUPPORTED ->
-          backend == Backend.REFERENCE ? "" : ". The `reference` backend may serve it.";
+          backend == Backend.REFERENCE || text.contains("packed_dtype")
+              ? ""
+              : ". The `reference` backend may serve it.";
       case OUT_OF_MEMORY -> ". Close buffers that are no longer used, or lower batch or steps.";
       case DEVICE_ERROR -> ". Close the device and open it again; run `fusedrnn doctor`.";
       case INTERNAL -> ". This is a fault of fusedrnn; please report it.";

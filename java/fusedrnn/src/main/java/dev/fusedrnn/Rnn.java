@@ -127,6 +127,30 @@ public final class Rnn {
   }
 
   /**
+   * Packs parameters as they are, for forward calls that see the same weights often.
+   *
+   * @param parameters of this network; read now and at each {@link RnnPackedWeights#update}
+   * @return to be closed
+   * @throws IllegalStateException once a parameter is closed
+   */
+  public RnnPackedWeights newPackedWeights(RnnParameters parameters) {
+    return newPackedWeights(parameters, DType.F32);
+  }
+
+  /**
+   * Packs parameters as they are or rounded, for forward calls that see the same weights often.
+   *
+   * @param parameters of this network; read now and at each {@link RnnPackedWeights#update}
+   * @param dtype F32 for the weights as they are, or BF16 for weights rounded to it
+   * @return to be closed
+   * @throws IllegalStateException once a parameter is closed
+   * @throws FusedRnnException for BF16 where the backend packs nothing of this network
+   */
+  public RnnPackedWeights newPackedWeights(RnnParameters parameters, DType dtype) {
+    return new RnnPackedWeights(this, parameters, dtype);
+  }
+
+  /**
    * Prepares a call over buffers of the caller's own.
    *
    * @param steps T, at least 0

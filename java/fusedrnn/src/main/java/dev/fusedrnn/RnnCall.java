@@ -26,6 +26,7 @@ public final class RnnCall {
   private final Arguments<Fields.Net> arguments;
   private final NetArguments net;
   private final BoundParameters bound;
+  private @Nullable RnnPackedWeights packed;
 
   RnnCall(Rnn rnn, long steps, long batch, boolean training) {
     this.rnn = rnn;
@@ -84,6 +85,24 @@ public final class RnnCall {
    */
   public RnnCall parameters(RnnParameters all) {
     bound.parameters(all);
+    return this;
+  }
+
+  /**
+   * Binds weights that were packed once; optional. Forward then computes with them and not with the
+   * parameters, which stay required: a change of those is not seen before {@link
+   * RnnPackedWeights#update}. Backward reads the parameters.
+   *
+   * @param weights of the same network and device, or null
+   * @return this
+   */
+  public RnnCall packed(@Nullable RnnPackedWeights weights) {
+    if (weights == null) {
+      arguments.bindBytes(Fields.Net.PACKED, Fields.Net.PACKED_BYTES, "packed", null);
+    } else {
+      weights.bindTo(rnn, training, arguments);
+    }
+    packed = weights;
     return this;
   }
 
@@ -434,6 +453,9 @@ public final class RnnCall {
       throw new IllegalArgumentException("call: expected one of " + caller + ", got " + this);
     }
     bound.check();
+    if (packed != null) {
+      packed.checkOpen();
+    }
     arguments.require(Fields.Net.X, "x");
     arguments.require(Fields.Net.Y, "y");
     if (training && sizes.reserveBytes() > 0) {

@@ -119,6 +119,12 @@ public interface Engine {
   /** A network backward. */
   int netBackward(NetArguments net);
 
+  /** Bytes of a network's packed weights; 0 where this backend packs none. */
+  int netPackedBytes(NetArguments net, long[] bytes);
+
+  /** Packs a network's weights. */
+  int netPack(NetArguments net);
+
   /** Writes a word in the order of a stream; the call carries it. */
   int writeWord(long address, long word, long stream);
 

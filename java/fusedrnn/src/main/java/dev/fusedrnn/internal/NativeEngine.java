@@ -214,6 +214,16 @@ final class NativeEngine implements Engine {
   }
 
   @Override
+  public int netPackedBytes(NetArguments net, long[] bytes) {
+    return Natives.frnn_net_packed_bytes(backend, net.address(), bytes);
+  }
+
+  @Override
+  public int netPack(NetArguments net) {
+    return Natives.frnn_net_pack(device, net.address());
+  }
+
+  @Override
   public int writeWord(long address, long word, long stream) {
     return Natives.frnn_write_word(device, address, word, stream);
   }

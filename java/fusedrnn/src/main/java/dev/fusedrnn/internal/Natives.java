@@ -102,6 +102,11 @@ final class Natives {
 
   static native int frnn_net_backward(long device, @Cast("const frnn_net*") long net);
 
+  static native int frnn_net_packed_bytes(
+      String backend, @Cast("const frnn_net*") long net, @Cast("int64_t*") long[] bytes);
+
+  static native int frnn_net_pack(long device, @Cast("const frnn_net*") long net);
+
   static native int frnn_write_word(long device, long address, long word, long stream);
 
   static native int frnn_table_bytes(

@@ -1,5 +1,6 @@
 package dev.fusedrnn.internal;
 
+import dev.fusedrnn.DType;
 import dev.fusedrnn.Status;
 import java.nio.ByteBuffer;
 import java.util.Map;
@@ -280,6 +281,23 @@ final class ReferenceEngine implements Engine {
   @Override
   public int netBackward(NetArguments net) {
     return launch(() -> ops.netBackward(net));
+  }
+
+  @Override
+  public int netPackedBytes(NetArguments net, long[] bytes) {
+    bytes[0] = 0;
+    if (net.struct().get(Fields.Net.PACKED_DTYPE) != DType.BF16.ordinal()) {
+      return 0;
+    }
+    return refuse(
+        Status.UNSUPPORTED,
+        "packed_dtype: the reference backend reads the parameters as they are and packs none: use"
+            + " f32, which changes no result");
+  }
+
+  @Override
+  public int netPack(NetArguments net) {
+    return 0;
   }
 
   @Override
