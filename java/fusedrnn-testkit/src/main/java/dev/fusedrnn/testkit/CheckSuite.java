@@ -41,7 +41,7 @@ public final class CheckSuite {
   /**
    * Cases for every day: each cell at odd shapes, with and without each optional tensor; layers,
    * directions, lengths, variants and masks; every operation beside the cells; training that is
-   * stopped and resumed, and that runs as a graph.
+   * stopped and resumed, and that runs as a graph; forward calls on packed weights.
    *
    * @param seed of all data
    * @return the cases
@@ -65,6 +65,7 @@ public final class CheckSuite {
     cases.addAll(OpChecks.quick(seeds));
     cases.addAll(ResumeCheck.quick(seeds));
     cases.addAll(TrainingStepCheck.quick(seeds));
+    cases.addAll(PackedCheck.quick(seeds));
     return cases;
   }
 

@@ -1,5 +1,6 @@
 package dev.fusedrnn.testkit;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.sun.management.ThreadMXBean;
@@ -13,8 +14,10 @@ import dev.fusedrnn.NonFinite;
 import dev.fusedrnn.Optimizer;
 import dev.fusedrnn.Rnn;
 import dev.fusedrnn.RnnConfig;
+import dev.fusedrnn.RnnPackedWeights;
 import dev.fusedrnn.RnnParameters;
 import dev.fusedrnn.RnnSequence;
+import dev.fusedrnn.Stream;
 import dev.fusedrnn.TrainingBatch;
 import dev.fusedrnn.TrainingStep;
 import java.lang.management.ManagementFactory;
@@ -23,9 +26,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * Goal: a steady training step makes no object in the Java heap, allocates nothing on the device
- * and waits for nothing. Method: what the virtual machine and the device count over 200 steps,
- * after the first have loaded and compiled what there is.
+ * Goal: a steady training step, and a steady call on packed weights, makes no object in the Java
+ * heap, allocates nothing on the device and waits for nothing. Method: what the virtual machine and
+ * the device count over 200 steps, after the first have loaded and compiled what there is.
  */
 class SteadyStepTest {
   private static final int T = 5;
@@ -82,6 +85,42 @@ class SteadyStepTest {
         assertEquals(0, heap, "bytes of objects in " + STEPS + " steps");
       }
     }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"CPU", "EMULATED"})
+  void packedWeightsMakeNoObjects(Backend backend) {
+    RnnConfig config =
+        RnnConfig.builder(Cell.LSTM).inputSize(V).hiddenSize(H).layers(2).dtype(DType.F32).build();
+    try (Device device = Device.open(backend)) {
+      Rnn rnn = Rnn.create(device, config);
+      try (RnnParameters parameters = rnn.newParameters();
+          RnnSequence layers = rnn.newSequence(T, B, false);
+          RnnPackedWeights packed = rnn.newPackedWeights(parameters.initializeUniform(1))) {
+        layers.call().parameters(parameters).packed(packed);
+        read(layers, packed, device.defaultStream(), WARM_UP);
+        long[] before = counted(device);
+        long heap = Long.MAX_VALUE;
+        for (int round = 0; round < ROUNDS; round++) {
+          heap = Math.min(heap, read(layers, packed, device.defaultStream(), STEPS));
+        }
+        assertArrayEquals(before, counted(device));
+        assertEquals(0, heap, "bytes of objects in " + STEPS + " calls");
+      }
+    }
+  }
+
+  /** Packs and reads; bytes of objects that this thread made meanwhile. */
+  private static long read(RnnSequence layers, RnnPackedWeights packed, Stream stream, int calls) {
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long thread = Thread.currentThread().getId();
+    long start = threads.getThreadAllocatedBytes(thread);
+    for (int n = 0; n < calls; n++) {
+      packed.update(stream);
+      layers.forward(stream);
+      layers.carryState(stream);
+    }
+    return threads.getThreadAllocatedBytes(thread) - start;
   }
 
   private static long[] counted(Device device) {

@@ -32,7 +32,8 @@ import picocli.CommandLine.Spec;
     name = "check",
     description = {
       "Compares what a backend computes with the double-precision oracle: every cell at odd shapes,"
-          + " every output and gradient, clipping, optimisers, linear, embedding, cross-entropy.",
+          + " every output and gradient, packed weights, clipping, optimisers, linear, embedding,"
+          + " cross-entropy.",
       "An error may be a few times that of plain fp32 loops, never a chosen epsilon."
     },
     mixinStandardHelpOptions = true)
