@@ -5,17 +5,20 @@ import dev.fusedrnn.Device;
 import dev.fusedrnn.DeviceBuffer;
 import dev.fusedrnn.Embedding;
 import dev.fusedrnn.Linear;
+import dev.fusedrnn.RnnPackedWeights;
 import dev.fusedrnn.RnnSequence;
 import dev.fusedrnn.Stream;
 
 /**
  * The network over windows of one size, for reading: ids [T, B] in, scores of the next character
  * [T*B, V] out. The recurrent state stays on the device between windows. Everything is enqueued on
- * the device's default stream; nothing waits.
+ * the device's default stream; nothing waits. The recurrent weights are packed once, so that
+ * parameters are read as they were when this was made: one lives no longer than they stay the same.
  */
 final class CharNet implements AutoCloseable {
   private final Stream stream;
   private final Embedding embedding;
+  private final RnnPackedWeights packed;
   private final RnnSequence layers;
   private final Linear linear;
   private final DeviceBuffer logits;
@@ -32,7 +35,8 @@ final class CharNet implements AutoCloseable {
     int rows = steps * batch;
     int characters = shape.vocabulary().size();
     layers = parameters.rnn().newSequence(steps, batch, false);
-    layers.call().parameters(parameters.recurrent());
+    packed = parameters.rnn().newPackedWeights(parameters.recurrent());
+    layers.call().parameters(parameters.recurrent()).packed(packed);
     embedding = Embedding.create(device, DType.F32, rows, characters, shape.input());
     embedding.table(parameters.embedding()).y(layers.x().view(rows, shape.input()));
     logits = device.allocate(DType.F32, rows, characters);
@@ -71,6 +75,7 @@ final class CharNet implements AutoCloseable {
   public void close() {
     embedding.close();
     layers.close();
+    packed.close();
     linear.close();
     logits.close();
   }
