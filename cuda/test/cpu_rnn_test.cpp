@@ -201,6 +201,32 @@ void check_inference(Device& device, const Case& c, const Run& trained) {
   if (r.c0 != 0) FRNN_CHECK(b.get("c0") == trained.buffers.get("cT"));
 }
 
+// Each gradient alone has the bits that it has among all; the others are not touched.
+void check_gradients_alone(Device& device, const Case& c, const Run& all) {
+  int64_t frnn_rnn::*const gradients[] = {&frnn_rnn::dx,    &frnn_rnn::dh0,   &frnn_rnn::dc0,
+                                          &frnn_rnn::dw_ih, &frnn_rnn::dw_hh, &frnn_rnn::db_ih,
+                                          &frnn_rnn::db_hh};
+  const char* const names[] = {"dx", "dh0", "dc0", "dw_ih", "dw_hh", "db_ih", "db_hh"};
+  for (size_t wanted = 0; wanted < 7; ++wanted) {
+    if (all.rnn.*gradients[wanted] == 0) continue;
+    Buffers b;
+    frnn_rnn r = all.rnn;
+    for (auto gradient : gradients)
+      r.*gradient = 0;
+    const std::vector<float>& expected = all.buffers.get(names[wanted]);
+    const size_t size = expected.size() - kGuard;
+    r.*gradients[wanted] = c.accumulate && wanted >= 3
+                               ? b.put("alone", std::vector<double>(size, 0.25))
+                               : b.make("alone", size);
+    FRNN_CHECK_OK(device.rnn_backward(r));
+    b.check_guards(c);
+    if (b.get("alone") != expected) {
+      frnn::testing::fail(__FILE__, __LINE__,
+                          name_of(c, std::string("alone, bits differ in ") + names[wanted]));
+    }
+  }
+}
+
 // The path for the whole family gives the same bits, but for the sums over all steps and rows:
 // those it takes in another order.
 void check_family_path(Device& device, const Case& c, const Tensors& in, const Run& plain) {
@@ -227,6 +253,7 @@ void run(Device& device, const Case& c, uint64_t seed) {
     Run now;
     execute(device, c, tensors, nullptr, &now);
     check_family_path(device, c, tensors, now);
+    check_gradients_alone(device, c, now);
     if (threads == 1) {
       first = std::move(now);
       check_inference(device, c, first);
@@ -257,9 +284,20 @@ void run(Device& device, const Case& c, uint64_t seed) {
 }  // namespace
 
 int main() {
-  const int64_t shapes[][4] = {{1, 1, 1, 1},    {2, 1, 3, 5},    {3, 2, 7, 17},  {5, 3, 16, 16},
-                               {4, 7, 5, 33},   {3, 13, 31, 64}, {6, 9, 20, 70}, {2, 200, 9, 20},
-                               {40, 1, 12, 48}, {7, 19, 96, 100}};
+  const int64_t shapes[][4] = {{1, 1, 1, 1},
+                               {2, 1, 3, 5},
+                               {3, 2, 7, 17},
+                               {5, 3, 16, 16},
+                               {4, 7, 5, 33},
+                               {3, 13, 31, 64},
+                               {6, 9, 20, 70},
+                               {2, 200, 9, 20},
+                               {40, 1, 12, 48},
+                               {7, 19, 96, 100},
+                               // backward in chunks: of many steps, of one, of one with many rows
+                               {41, 9, 10, 18},
+                               {5, 130, 6, 7},
+                               {3, 300, 5, 9}};
   for (const char* isa : {"avx512", "avx2", "portable"}) {
     if (!frnn::cpu_provider().set_option("cpu.isa", isa).ok()) {
       std::printf("%s: not on this processor\n", isa);

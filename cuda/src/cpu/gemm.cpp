@@ -1,6 +1,6 @@
 // The matrix product: panels of A and B are packed, a micro-kernel keeps a tile of C in registers.
 //
-//   for each slab of kBlockK rows and kSharedFloats / kBlockK columns of B (packed by all, L2/L3)
+//   for each slab of kBlockK rows and kSlab panels of columns of B (packed by all, L2/L3)
 //     for each block of kBlockM rows of A (packed by each member for itself, L2)
 //       for each panel of kPanel columns (L1), for each tile of up to kTileRows rows: micro-kernel
 //
@@ -26,7 +26,7 @@ constexpr int64_t kBlockM = 24 * kTileRows;  // a block of A takes 344 KiB of L2
 // A matrix that is packed along its rows is read this many rows at a time, for all panels, so that
 // its cache lines and pages are used up while they are there.
 constexpr int64_t kPackRows = 16;
-constexpr int64_t kSlab = kSharedFloats / kBlockK / kPanel * kPanel;
+constexpr int64_t kSlab = kSharedFloats / kBlockK / kPanel;  // panels
 static_assert(kBlockK * kBlockM <= kOwnFloats, "a packed block of A must fit its memory");
 
 struct Tile {
@@ -129,66 +129,103 @@ Share share_of(const Worker& worker, int64_t M, int64_t panels) {
   return share;
 }
 
+// Panels of both products in one row: those of the second follow those of the first.
+struct Panels {
+  const Gemm& first;
+  int64_t of_first, count;
+
+  explicit Panels(const Gemm& g)
+      : first(g), of_first(panels_of(g)), count(of_first + (g.with ? panels_of(*g.with) : 0)) {}
+
+  struct Panel {
+    const Gemm& g;
+    int64_t column;
+    int64_t columns;  // that exist, 1 to kPanel
+  };
+  Panel at(int64_t n) const {
+    const Gemm& g = n < of_first ? first : *first.with;
+    const int64_t column = (n < of_first ? n : n - of_first) * kPanel;
+    return {g, column, g.N - column < kPanel ? g.N - column : kPanel};
+  }
+
+ private:
+  static int64_t panels_of(const Gemm& g) { return (g.N + kPanel - 1) / kPanel; }
+};
+
+// Some panels of B, and some rows of it.
 struct Slab {
-  int64_t column;  // first column
-  int64_t columns;
-  int64_t p;  // first row of B
+  const Panels& panels;
+  int64_t first, count;  // panels
+  int64_t p;             // first row of B
   int64_t k;
 };
 
-// One block of rows against the panels of this member.
-void multiply_block(const Gemm& g, const Slab& slab, Range rows, Range panels,
-                    const float* packed_b, float* packed_a) {
-  const int64_t count = rows.last - rows.first;
-  const int64_t tiles = (count + kTileRows - 1) / kTileRows;
-  const int64_t turn = g.a_row == 1 ? kPackRows : slab.k;
+void pack_a(const Gemm& g, const Slab& slab, Range rows, int64_t tiles, float* packed) {
+  const int64_t count = rows.size(), turn = g.a_row == 1 ? kPackRows : slab.k;
   for (int64_t p = 0; p < slab.k; p += turn) {
     const int64_t k = slab.k - p < turn ? slab.k - p : turn;
     for (int64_t i = 0; i < tiles; ++i) {
       const Range r = split(count, tiles, i);
       const float* a = g.a + (rows.first + r.first) * g.a_row + (slab.p + p) * g.a_column;
-      pack_panel(packed_a + r.first * slab.k + p * r.size(), r.size(), r.size(), k, a, g.a_row,
+      pack_panel(packed + r.first * slab.k + p * r.size(), r.size(), r.size(), k, a, g.a_row,
                  g.a_column);
     }
   }
+}
+
+// Panels [from, from + count) of a slab that lie in one product.
+void pack_b(const Slab& slab, int64_t from, int64_t count, float* packed) {
+  const Gemm& g = slab.panels.at(slab.first + from).g;
+  const int64_t turn = g.b_column == 1 ? kPackRows : slab.k;
+  for (int64_t p = 0; p < slab.k; p += turn) {
+    const int64_t k = slab.k - p < turn ? slab.k - p : turn;
+    for (int64_t j = from; j < from + count; ++j) {
+      const Panels::Panel panel = slab.panels.at(slab.first + j);
+      const float* b = g.b + panel.column * g.b_column + (slab.p + p) * g.b_row;
+      pack_panel(packed + j * kPanel * slab.k + p * kPanel, kPanel, panel.columns, k, b, g.b_column,
+                 g.b_row);
+    }
+  }
+}
+
+// One block of rows against the panels of this member.
+void multiply_block(const Slab& slab, Range rows, Range panels, const Worker& worker) {
+  const int64_t count = rows.size();
+  const int64_t tiles = (count + kTileRows - 1) / kTileRows;
+  pack_a(slab.panels.first, slab, rows, tiles, worker.own);
   Tile t;
   t.k = slab.k;
-  t.c_row = g.c_row;
-  t.alpha = g.alpha;
-  t.accumulate = g.accumulate || slab.p > 0;
   for (int64_t j = panels.first; j < panels.last; ++j) {
-    const int64_t column = slab.column + j * kPanel;
-    t.b = packed_b + j * kPanel * slab.k;
-    t.columns = slab.columns - j * kPanel < kPanel ? slab.columns - j * kPanel : kPanel;
-    t.bias = g.bias == nullptr ? nullptr : g.bias + column;
+    const Panels::Panel panel = slab.panels.at(slab.first + j);
+    const Gemm& g = panel.g;
+    t.b = worker.shared + j * kPanel * slab.k;
+    t.c_row = g.c_row;
+    t.columns = panel.columns;
+    t.alpha = g.alpha;
+    t.accumulate = g.accumulate || slab.p > 0;
+    t.bias = g.bias == nullptr ? nullptr : g.bias + panel.column;
     for (int64_t i = 0; i < tiles; ++i) {
       const Range r = split(count, tiles, i);
-      t.a = packed_a + r.first * slab.k;
-      t.c = g.c + (rows.first + r.first) * g.c_row + column;
+      t.a = worker.own + r.first * slab.k;
+      t.c = g.c + (rows.first + r.first) * g.c_row + panel.column;
       kTiles[r.size()](t);
     }
   }
 }
 
-void multiply_slab(const Worker& worker, const Gemm& g, const Slab& slab) {
-  const int64_t panels = (slab.columns + kPanel - 1) / kPanel;
-  const Range mine = split(panels, worker.count, worker.index);
-  const int64_t turn = g.b_column == 1 ? kPackRows : slab.k;
-  for (int64_t p = 0; p < slab.k; p += turn) {
-    const int64_t k = slab.k - p < turn ? slab.k - p : turn;
-    for (int64_t j = mine.first; j < mine.last; ++j) {
-      const int64_t lanes = slab.columns - j * kPanel < kPanel ? slab.columns - j * kPanel : kPanel;
-      const float* b = g.b + (slab.column + j * kPanel) * g.b_column + (slab.p + p) * g.b_row;
-      pack_panel(worker.shared + j * kPanel * slab.k + p * kPanel, kPanel, lanes, k, b, g.b_column,
-                 g.b_row);
-    }
-  }
+void multiply_slab(const Worker& worker, const Slab& slab) {
+  const Range mine = split(slab.count, worker.count, worker.index);
+  int64_t border = slab.panels.of_first - slab.first;  // where the second product begins
+  border = border < mine.first ? mine.first : border > mine.last ? mine.last : border;
+  if (border > mine.first) pack_b(slab, mine.first, border - mine.first, worker.shared);
+  if (mine.last > border) pack_b(slab, border, mine.last - border, worker.shared);
   worker.sync();
-  const Share share = share_of(worker, g.M, panels);
+  const int64_t M = slab.panels.first.M;
+  const Share share = share_of(worker, M, slab.count);
   if (share.panels.size() > 0) {
     for (int64_t m = share.rows.first; m < share.rows.last; m += kBlockM) {
       const int64_t end = m + kBlockM < share.rows.last ? m + kBlockM : share.rows.last;
-      multiply_block(g, slab, {m, end}, share.panels, worker.shared, worker.own);
+      multiply_block(slab, {m, end}, share.panels, worker);
     }
   }
   worker.sync();
@@ -198,12 +235,13 @@ void multiply_slab(const Worker& worker, const Gemm& g, const Slab& slab) {
 
 // Called by every member of a team. When it returns, all of C is there.
 void gemm(const Worker& worker, const Gemm& g) {
-  for (int64_t column = 0; column < g.N; column += kSlab) {
-    const int64_t columns = g.N - column < kSlab ? g.N - column : kSlab;
+  const Panels panels(g);
+  for (int64_t first = 0; first < panels.count; first += kSlab) {
+    const int64_t count = panels.count - first < kSlab ? panels.count - first : kSlab;
     int64_t p = 0;
     do {  // once even where K = 0: C is written
       const int64_t k = g.K - p < kBlockK ? g.K - p : kBlockK;
-      multiply_slab(worker, g, {column, columns, p, k});
+      multiply_slab(worker, {panels, first, count, p, k});
       p += kBlockK;
     } while (p < g.K);
   }

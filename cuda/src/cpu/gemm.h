@@ -22,6 +22,9 @@ struct Gemm {
   float alpha = 1.0f;
   bool accumulate = false;
   const float* bias = nullptr;  // [N]
+  // Another product with the same A, M, K, alpha and accumulate, done at once: A is packed for
+  // both.
+  const Gemm* with = nullptr;
 };
 
 }  // namespace frnn::cpu

@@ -6,7 +6,7 @@
 // preactivations into the record, the step turns them into what backward needs:
 //   LSTM  i f g o c      GRU  r z n (U_n h + b_hh_n)      GRU reset before  r z n      RNN  a
 // In training the records of all steps are the reserve; else a few steps' worth of workspace is
-// used over and over.
+// used over and over. The preactivations' gradients of backward are kept for a chunk of steps.
 //
 // Everything here is inlined or local to its unit, since units are compiled for different
 // instruction sets.
@@ -23,6 +23,9 @@ constexpr int64_t kWidestVector = 16;
 // Rows of x that are multiplied at once ahead of the steps: enough to reuse the packed weights, few
 // enough to find the results still in L2.
 constexpr int64_t kRowsAhead = 192;
+// Rows of a chunk of backward's steps, behind which the products follow that do not depend on each
+// other: as many as one block of the sums over rows takes, few enough to lie in L2.
+constexpr int64_t kRowsBehind = 256;
 // Groups of units in a panel of the packed recurrent weights for backward.
 constexpr int64_t kBackwardGroups = 4;
 
@@ -82,7 +85,8 @@ struct Layout {
   int64_t reserve_records, reserve_rh;
   int64_t reserve_bytes;
   // backward's workspace
-  int64_t back_w_hh, gradients, carry, back_zeros;
+  int64_t back_steps;  // of a chunk; gradients of one step more have room
+  int64_t back_w_hh, back_w_ih, gradients, carry, back_zeros;
   int64_t backward_bytes;
 };
 
@@ -138,8 +142,11 @@ static inline Layout layout_of(const frnn_rnn& rnn, int64_t width) {
   l.reserve_bytes = kept.bytes();
 
   Pieces backward;
+  l.back_steps = l.B >= kRowsBehind ? 1 : kRowsBehind / (l.B > 0 ? l.B : 1);
+  if (l.back_steps > l.T) l.back_steps = l.T;
   l.back_w_hh = backward.take(l.padded * l.cell.gates * l.H);
-  l.gradients = backward.take(l.T * l.B * l.cell.gradient_row * l.H);
+  l.back_w_ih = backward.take((l.I + width - 1) / width * width * l.cell.gates * l.H);
+  l.gradients = backward.take((l.back_steps + 1) * l.B * l.cell.gradient_row * l.H);
   l.carry = backward.take(l.B * l.padded);
   l.back_zeros = backward.take(l.H);
   l.backward_bytes = backward.bytes();

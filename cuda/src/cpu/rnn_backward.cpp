@@ -1,65 +1,21 @@
 // The backward pass of a sequence, back through time. A step multiplies the gradients of the next
 // step's preactivations with the recurrent weights, tile by tile of hidden units, and goes through
-// the cell while the tile is in L1. The gradients of all steps stay in the workspace, row-major in
-// the order of the weights' rows, and give dx, the weights' and the biases' gradients after the
-// loop.
+// the cell while the tile is in L1. The gradients of a chunk of steps stay in the workspace,
+// row-major in the order of the weights' rows, and give dx and their part of the weights' and the
+// biases' gradients before the next chunk overwrites them.
 
+#include "cpu/rnn_backward.h"
 #include "cells/gru.h"
 #include "cells/lstm.h"
 #include "cells/rnn.h"
 #include "cpu/dispatch.h"
-#include "cpu/kernels.h"
-#include "cpu/layout.h"
 #include "cpu/pack.h"
 #include "cpu/product.h"
 #include "cpu/vector_math.h"
 
 namespace frnn::cpu::FRNN_CPU_ISA {
+namespace backward {
 namespace {
-
-const float* floats_at(int64_t address) {
-  return reinterpret_cast<const float*>(address);
-}
-float* writable_at(int64_t address) {
-  return reinterpret_cast<float*>(address);
-}
-
-struct Call {
-  const frnn_rnn& rnn;
-  Layout l;
-  int64_t gradient_row;
-  float* w_hh;
-  float* gradients;
-  float* carry;
-  float* zeros;
-  const float* records;
-  const float* rh;
-
-  explicit Call(const frnn_rnn& r) : rnn(r), l(layout_of(r, kWidth)) {
-    gradient_row = l.cell.gradient_row * l.H;
-    float* work = line_start(r.workspace);
-    w_hh = work + l.back_w_hh;
-    gradients = work + l.gradients;
-    carry = work + l.carry;
-    zeros = work + l.back_zeros;
-    records = rh = nullptr;
-    if (l.reserve_bytes > 0) {
-      records = line_start(r.reserve) + l.reserve_records;
-      rh = line_start(r.reserve) + l.reserve_rh;
-    }
-  }
-
-  const float* record(int64_t t, int64_t row) const { return records + (t * l.B + row) * l.record; }
-  float* gradient(int64_t t, int64_t row) const {
-    return gradients + (t * l.B + row) * gradient_row;
-  }
-  // h of the step before t.
-  const float* state(int64_t t) const {
-    if (t > 0) return floats_at(rnn.y) + (t - 1) * l.B * l.H;
-    return rnn.h0 != 0 ? floats_at(rnn.h0) : zeros;
-  }
-  int64_t state_row(int64_t t) const { return t > 0 || rnn.h0 != 0 ? l.H : 0; }
-};
 
 // One row of one step and one group of units.
 struct Spot {
@@ -307,33 +263,28 @@ void one_step(const Worker& worker, const Call& call, const Part& part, int64_t 
   }
 }
 
+// Step t, and where t is -1 dh0.
 template <int64_t kCell>
-void recur(const Worker& worker, const Call& call) {
-  const Layout& l = call.l;
-  const int64_t H = l.H;
-  const Inner whole[] = {{0, 0, l.cell.gates * H}};
+void recur(const Worker& worker, const Call& call, const Part& part, int64_t t) {
+  const int64_t H = call.l.H;
+  const Inner whole[] = {{0, 0, call.l.cell.gates * H}};
   const Inner gru[] = {{0, 0, 2 * H}, {3 * H, 2 * H, H}};  // skips the input part of n
   const Inner before_rz[] = {{0, 0, 2 * H}};
   const Inner before_n[] = {{2 * H, 2 * H, H}};
-  const Part part = part_of(worker, l.B, l.padded * l.cell.gates * H * 4);
-  const int64_t last = call.rnn.dh0 != 0 ? -1 : 0;
-  for (int64_t t = l.T - 1; t >= last; --t) {
-    if constexpr (kCell == FRNN_GRU_RESET_BEFORE) {
-      if (t < 0) {
-        step<InitialState>(worker, call, part, t, 0, before_rz, 1);
-        break;
-      }
+  if constexpr (kCell == FRNN_GRU_RESET_BEFORE) {
+    if (t < 0) {
+      step<InitialState>(worker, call, part, t, 0, before_rz, 1);
+    } else {
       step<BackwardBeforeFirst>(worker, call, part, t, t + 1, before_rz, 1);
       part.meet(worker);
       step<BackwardBeforeSecond>(worker, call, part, t, t, before_n, 1);
-    } else if constexpr (kCell == FRNN_GRU) {
-      one_step<kCell>(worker, call, part, t, gru, 2);
-    } else {
-      one_step<kCell>(worker, call, part, t, whole, 1);
     }
-    part.meet(worker);
+  } else if constexpr (kCell == FRNN_GRU) {
+    one_step<kCell>(worker, call, part, t, gru, 2);
+  } else {
+    one_step<kCell>(worker, call, part, t, whole, 1);
   }
-  worker.sync();
+  part.meet(worker);
 }
 
 void write_dc0(const Worker& worker, const Call& call) {
@@ -346,116 +297,33 @@ void write_dc0(const Worker& worker, const Call& call) {
   }
 }
 
-// dw[rows of the weights, N] = or += gradients^T other, over `steps` steps from step t on.
-void weight_product(const Worker& worker, const Call& call, const Inner& rows, int64_t t,
-                    int64_t steps, const float* other, int64_t other_row, int64_t N, int64_t dw,
-                    bool accumulate) {
-  Gemm g{};
-  g.alpha = 1.0f;
-  g.M = rows.k;
-  g.N = N;
-  g.K = steps * call.l.B;
-  g.a = call.gradient(t, 0) + rows.column;
-  g.a_row = 1;
-  g.a_column = call.gradient_row;
-  g.b = other;
-  g.b_row = other_row;
-  g.b_column = 1;
-  g.c = writable_at(dw) + rows.row * N;
-  g.c_row = N;
-  g.accumulate = accumulate;
-  gemm(worker, g);
-}
-
-void input_gradients(const Worker& worker, const Call& call, bool accumulate) {
-  const Layout& l = call.l;
-  const int64_t GH = l.cell.gates * l.H;
-  if (call.rnn.dx != 0) {
-    Gemm g{};
-    g.alpha = 1.0f;
-    g.M = l.T * l.B;
-    g.N = l.I;
-    g.K = GH;
-    g.a = call.gradients;
-    g.a_row = call.gradient_row;
-    g.a_column = 1;
-    g.b = floats_at(call.rnn.w_ih);
-    g.b_row = l.I;
-    g.b_column = 1;
-    g.c = writable_at(call.rnn.dx);
-    g.c_row = l.I;
-    g.accumulate = (call.rnn.flags & FRNN_ACCUMULATE_DX) != 0;
-    gemm(worker, g);
-  }
-  if (call.rnn.dw_ih != 0) {
-    weight_product(worker, call, {0, 0, GH}, 0, l.T, floats_at(call.rnn.x), l.I, l.I,
-                   call.rnn.dw_ih, accumulate);
-  }
-}
-
-// dw_hh: each range of rows times the states before each step, the first of which is h0.
-void recurrent_gradients(const Worker& worker, const Call& call, bool accumulate) {
-  const Layout& l = call.l;
-  const int64_t H = l.H;
-  if (call.rnn.dw_hh == 0) return;
-  auto with_states = [&](const Inner& rows) {
-    weight_product(worker, call, rows, 0, 1, call.state(0), call.state_row(0), H, call.rnn.dw_hh,
-                   accumulate);
-    if (l.T > 1) {
-      weight_product(worker, call, rows, 1, l.T - 1, floats_at(call.rnn.y), H, H, call.rnn.dw_hh,
-                     true);
-    }
-  };
-  switch (call.rnn.cell) {
-    case FRNN_GRU:
-      with_states({0, 0, 2 * H});
-      with_states({3 * H, 2 * H, H});
-      break;
-    case FRNN_GRU_RESET_BEFORE:
-      with_states({0, 0, 2 * H});
-      weight_product(worker, call, {2 * H, 2 * H, H}, 0, l.T, call.rh, H, H, call.rnn.dw_hh,
-                     accumulate);
-      break;
-    default:
-      with_states({0, 0, l.cell.gates * H});
-  }
-}
-
-void bias_gradients(const Worker& worker, const Call& call, bool accumulate) {
-  const Layout& l = call.l;
-  const int64_t H = l.H, GH = l.cell.gates * H, rows = l.T * l.B;
-  if (call.rnn.db_ih != 0) {
-    column_sums(worker, call.gradients, rows, call.gradient_row, GH, writable_at(call.rnn.db_ih),
-                accumulate);
-  }
-  if (call.rnn.db_hh == 0) return;
-  float* db = writable_at(call.rnn.db_hh);
-  if (call.rnn.cell == FRNN_GRU) {
-    column_sums(worker, call.gradients, rows, call.gradient_row, 2 * H, db, accumulate);
-    column_sums(worker, call.gradients + 3 * H, rows, call.gradient_row, H, db + 2 * H, accumulate);
-  } else {
-    column_sums(worker, call.gradients, rows, call.gradient_row, GH, db, accumulate);
-  }
-}
-
 template <int64_t kCell>
-void run(const Worker& worker, const Call& call) {
-  const bool accumulate = (call.rnn.flags & FRNN_ACCUMULATE) != 0;
+void run(const Worker& worker, Call& call) {
+  const Layout& l = call.l;
+  const Part part = part_of(worker, l.B, l.padded * l.cell.gates * l.H * 4);
   pack_weights(worker, call);
+  pack_input_weights(worker, call);
   start_carry(worker, call);
   worker.sync();
-  recur<kCell>(worker, call);
+  for (int64_t left = l.T; left > 0; left = call.chunk.first) {
+    call.next_chunk();
+    for (int64_t t = left - 1; t >= call.chunk.first; --t)
+      recur<kCell>(worker, call, part, t);
+    if (call.chunk.first == 0 && call.rnn.dh0 != 0) recur<kCell>(worker, call, part, -1);
+    worker.sync();
+    chunk_gradients(worker, call);
+  }
   write_dc0(worker, call);
-  input_gradients(worker, call, accumulate);
-  recurrent_gradients(worker, call, accumulate);
-  bias_gradients(worker, call, accumulate);
+  worker.sync();
 }
 
 }  // namespace
+}  // namespace backward
 
 // Called by every member of a team. When it returns, all gradients are there.
 void rnn_backward(const Worker& worker, const frnn_rnn& rnn) {
-  const Call call(rnn);
+  using namespace backward;
+  Call call(rnn);
   with_plain_cell(rnn.cell, [&](auto cell) { run<cell>(worker, call); });
 }
 

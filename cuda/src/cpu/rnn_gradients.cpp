@@ -1,0 +1,205 @@
+// What a chunk of the preactivations' gradients gives, while it is in the cache: dx, and sums over
+// its rows that add to the gradients of weights and biases. The first chunk, which is that of the
+// last steps, overwrites where the caller does not accumulate.
+
+#include "cpu/pack.h"
+#include "cpu/product.h"
+#include "cpu/rnn_backward.h"
+
+namespace frnn::cpu::FRNN_CPU_ISA::backward {
+namespace {
+
+// Sums of more than so many products start anew, and are added up.
+constexpr int64_t kBlock = 256;
+
+// Vectors in the panel of dx that begins at group `group`.
+int64_t vectors_of(const Call& call, int64_t group) {
+  const int64_t left = (call.l.I + kWidth - 1) / kWidth - group;
+  return left < kBackwardGroups ? left : kBackwardGroups;
+}
+
+// dx of some rows of the chunk, counted from its first, for one panel of columns.
+template <int kVectors>
+void dx_panel(const Call& call, Range rows, int64_t group) {
+  using Multiply = Products<kVectors, 0>;
+  alignas(64) float sums[Multiply::kRows * kVectors * kWidth];
+  alignas(64) static const float kZeros[kVectors * kWidth] = {};
+  const int64_t GH = call.l.cell.gates * call.l.H, I = call.l.I;
+  const bool accumulate = (call.rnn.flags & FRNN_ACCUMULATE_DX) != 0;
+  float* dx = writable_at(call.rnn.dx) + call.chunk.first * call.l.B * I + group * kWidth;
+  Product p{};
+  p.a_row = call.gradient_row;
+  p.bias = kZeros;
+  p.out = sums;
+  p.out_row = kVectors * kWidth;
+  for_pieces(rows.size(), Multiply::kRows, [&](int64_t first, int64_t height) {
+    const int64_t row = rows.first + first;
+    for (int64_t k = 0; k < GH; k += kBlock) {
+      p.k = GH - k < kBlock ? GH - k : kBlock;
+      p.a = call.gradient(call.chunk.first, row) + k;
+      p.b = call.w_ih + (group * GH + k * kVectors) * kWidth;
+      Multiply::multiply(height, p);
+      for (int64_t i = 0; i < height; ++i) {
+        for (int v = 0; v < kVectors; ++v) {
+          float* to = dx + (row + i) * I + v * kWidth;
+          const int64_t lanes = I - (group + v) * kWidth;
+          const Vec old = accumulate || k > 0 ? load_first(to, lanes) : Vec(0.0f);
+          store_first(to, load(sums + (i * kVectors + v) * kWidth) + old, lanes);
+        }
+      }
+    }
+  });
+}
+
+// Members share the rows; where there are too few, the panels.
+void input_gradient(const Worker& worker, const Call& call) {
+  static_assert(kBackwardGroups == 4, "one case below for each number of groups in a panel");
+  if (call.rnn.dx == 0) return;
+  const int64_t rows = call.chunk.steps * call.l.B;
+  const int64_t panels = ((call.l.I + kWidth - 1) / kWidth + kBackwardGroups - 1) / kBackwardGroups;
+  const bool by_rows = rows >= 16 * worker.count;
+  const Range mine = by_rows ? split(rows, worker.count, worker.index) : Range{0, rows};
+  const Range share = by_rows ? Range{0, panels} : split(panels, worker.count, worker.index);
+  for (int64_t panel = share.first; panel < share.last; ++panel) {
+    const int64_t group = panel * kBackwardGroups;
+    switch (vectors_of(call, group)) {
+      case 1:
+        dx_panel<1>(call, mine, group);
+        break;
+      case 2:
+        dx_panel<2>(call, mine, group);
+        break;
+      case 3:
+        dx_panel<3>(call, mine, group);
+        break;
+      default:
+        dx_panel<4>(call, mine, group);
+    }
+  }
+}
+
+// Columns [column, column + rows) of the gradients belong to rows from `row` on of the weights.
+struct Block {
+  int64_t column, row, rows;
+};
+
+// A^T B over steps [t, t + steps) of the chunk, where A is a block of the gradients and B has N
+// columns, into its rows of dw.
+Gemm weight_product(const Call& call, const Block& block, int64_t t, int64_t steps,
+                    const float* other, int64_t other_row, int64_t N, int64_t dw, bool accumulate) {
+  Gemm g{};
+  g.M = block.rows;
+  g.N = N;
+  g.K = steps * call.l.B;
+  g.a = call.gradient(t, 0) + block.column;
+  g.a_row = 1;
+  g.a_column = call.gradient_row;
+  g.b = other;
+  g.b_row = other_row;
+  g.b_column = 1;
+  g.c = writable_at(dw) + block.row * N;
+  g.c_row = N;
+  g.accumulate = accumulate;
+  return g;
+}
+
+// Both weights' products of one block over steps that have their states in one matrix. Where one
+// of the two is not wanted, the other is done alone.
+void both_products(const Worker& worker, const Call& call, const Block& block, int64_t t,
+                   int64_t steps, bool input, bool recurrent, bool accumulate) {
+  if (steps == 0) return;
+  const frnn_rnn& rnn = call.rnn;
+  const int64_t I = call.l.I, H = call.l.H;
+  input = input && rnn.dw_ih != 0;
+  recurrent = recurrent && rnn.dw_hh != 0;
+  Gemm x{}, h{};
+  if (input) {
+    x = weight_product(call, block, t, steps, floats_at(rnn.x) + t * call.l.B * I, I, I, rnn.dw_ih,
+                       accumulate);
+  }
+  if (recurrent) {
+    h = weight_product(call, block, t, steps, call.state(t), call.state_row(t), H, rnn.dw_hh,
+                       accumulate);
+  }
+  if (input && recurrent) x.with = &h;
+  if (input) {
+    gemm(worker, x);
+  } else if (recurrent) {
+    gemm(worker, h);
+  }
+}
+
+// The first step's state is not in one matrix with the others'.
+void block_products(const Worker& worker, const Call& call, const Block& block, bool input,
+                    bool recurrent, bool accumulate) {
+  const int64_t t = call.chunk.first, apart = t == 0 && recurrent ? 1 : 0;
+  both_products(worker, call, block, t + apart, call.chunk.steps - apart, input, recurrent,
+                accumulate);
+  if (apart == 0) return;
+  both_products(worker, call, block, 0, 1, input, recurrent,
+                accumulate || call.chunk.steps > apart);
+}
+
+void weight_gradients(const Worker& worker, const Call& call, bool accumulate) {
+  const int64_t H = call.l.H, t = call.chunk.first;
+  switch (call.rnn.cell) {
+    case FRNN_GRU:  // the input's and the recurrent part of n have gradients of their own
+      block_products(worker, call, {0, 0, 2 * H}, true, true, accumulate);
+      block_products(worker, call, {2 * H, 2 * H, H}, true, false, accumulate);
+      block_products(worker, call, {3 * H, 2 * H, H}, false, true, accumulate);
+      break;
+    case FRNN_GRU_RESET_BEFORE:
+      block_products(worker, call, {0, 0, 2 * H}, true, true, accumulate);
+      block_products(worker, call, {2 * H, 2 * H, H}, true, false, accumulate);
+      if (call.rnn.dw_hh == 0) break;
+      gemm(worker, weight_product(call, {2 * H, 2 * H, H}, t, call.chunk.steps,
+                                  call.rh + t * call.l.B * H, H, H, call.rnn.dw_hh, accumulate));
+      break;
+    default:
+      block_products(worker, call, {0, 0, call.l.cell.gates * H}, true, true, accumulate);
+  }
+}
+
+void bias_gradients(const Worker& worker, const Call& call, bool accumulate) {
+  const Layout& l = call.l;
+  const int64_t H = l.H, GH = l.cell.gates * H, rows = call.chunk.steps * l.B;
+  const float* gradients = call.gradient(call.chunk.first, 0);
+  if (call.rnn.db_ih != 0) {
+    column_sums(worker, gradients, rows, call.gradient_row, GH, writable_at(call.rnn.db_ih),
+                accumulate);
+  }
+  if (call.rnn.db_hh == 0) return;
+  float* db = writable_at(call.rnn.db_hh);
+  if (call.rnn.cell == FRNN_GRU) {
+    column_sums(worker, gradients, rows, call.gradient_row, 2 * H, db, accumulate);
+    column_sums(worker, gradients + 3 * H, rows, call.gradient_row, H, db + 2 * H, accumulate);
+  } else {
+    column_sums(worker, gradients, rows, call.gradient_row, GH, db, accumulate);
+  }
+}
+
+}  // namespace
+
+void pack_input_weights(const Worker& worker, const Call& call) {
+  if (call.rnn.dx == 0) return;
+  const int64_t I = call.l.I, GH = call.l.cell.gates * call.l.H;
+  const int64_t panels = ((I + kWidth - 1) / kWidth + kBackwardGroups - 1) / kBackwardGroups;
+  const Range mine = split(panels, worker.count, worker.index);
+  for (int64_t panel = mine.first; panel < mine.last; ++panel) {
+    const int64_t column = panel * kBackwardGroups * kWidth;
+    const int64_t width = vectors_of(call, panel * kBackwardGroups) * kWidth;
+    const int64_t lanes = I - column < width ? I - column : width;
+    pack_panel(call.w_ih + column * GH, width, lanes, GH, floats_at(call.rnn.w_ih) + column, 1, I);
+  }
+}
+
+void chunk_gradients(const Worker& worker, const Call& call) {
+  const bool first = call.chunk.first + call.chunk.steps == call.l.T;
+  const bool accumulate = !first || (call.rnn.flags & FRNN_ACCUMULATE) != 0;
+  input_gradient(worker, call);
+  weight_gradients(worker, call, accumulate);
+  bias_gradients(worker, call, accumulate);
+  worker.sync();
+}
+
+}  // namespace frnn::cpu::FRNN_CPU_ISA::backward
