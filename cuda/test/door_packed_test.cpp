@@ -34,7 +34,7 @@ struct Sizes {
 class Layer {
  public:
   Layer(const DoorDevice& device, const Place& place, const Sizes& s, int64_t flags = 0)
-      : device_(device), place_(place), s_(s) {
+      : device_(device), place_(place) {
     rnn.struct_bytes = sizeof rnn;
     rnn.cell = s.cell, rnn.dtype = place.dtype, rnn.flags = flags;
     rnn.T = s.T, rnn.B = s.B, rnn.I = s.I, rnn.H = s.H;
@@ -58,11 +58,22 @@ class Layer {
     rnn.workspace = room(rnn.workspace_bytes);
   }
 
-  // Makes room for packed weights, which hold nothing yet.
+  // Makes room for packed weights, which hold nothing yet: no more than was asked for, at no more
+  // than the alignment that the door asks.
   void make_room(int64_t packed_dtype = FRNN_F32) {
     rnn.packed_dtype = packed_dtype;
     must(frnn_rnn_packed_bytes(place_.backend, &rnn, &rnn.packed_bytes), "packed_bytes");
-    rnn.packed = room(rnn.packed_bytes);
+    rooms_.push_back(std::make_unique<Bytes>(device_, rnn.packed_bytes + 2 * kGuard));
+    rnn.packed = rooms_.back()->address() + kGuard;
+    packed_ = rooms_.back().get();
+  }
+  // Nothing was written beside them.
+  bool guards_intact() const {
+    std::vector<unsigned char> all(at(packed_->size()));
+    packed_->get(all.data());
+    const auto untouched = [](unsigned char byte) { return byte == 0xff; };
+    return std::all_of(all.begin(), all.begin() + kGuard, untouched) &&
+           std::all_of(all.end() - kGuard, all.end(), untouched);
   }
   void pack() { must(frnn_rnn_pack(device_.handle(), &rnn), "pack"); }
 
@@ -126,12 +137,14 @@ class Layer {
     return rooms_.back()->address();
   }
 
+  static constexpr int64_t kGuard = 64;
+
   const DoorDevice& device_;
   const Place place_;
-  const Sizes s_;
   Random random_{5};
   std::vector<std::unique_ptr<Elements>> inputs_, outputs_;
   std::vector<std::unique_ptr<Bytes>> rooms_;
+  const Bytes* packed_ = nullptr;
 };
 
 bool same(const std::vector<Floats>& a, const std::vector<Floats>& b) {
@@ -170,6 +183,7 @@ void same_bits_packed_and_not(const Place& place) {
       FRNN_CHECK((layer.rnn.packed_bytes > 0) == cpu(place));
       layer.pack();
       FRNN_CHECK(same(layer.run(), expected));
+      FRNN_CHECK(layer.guards_intact());
     }
   }
 }
@@ -199,6 +213,7 @@ void bf16_rounds_the_weights(const Place& place) {
     layer.make_room(FRNN_BF16);
     layer.pack();
     const std::vector<Floats> got = layer.run();
+    FRNN_CHECK(layer.guards_intact());
     layer.rnn.packed = 0;
     const std::vector<Floats> exact = layer.run();
     layer.round_weights();
