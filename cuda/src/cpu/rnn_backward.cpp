@@ -142,6 +142,31 @@ struct Ahead {
   int64_t lines;  // cache lines
 };
 
+// Fetches what the cells of a tile will read: they come to it backwards in time, which no processor
+// foresees, and have a whole product to wait for it.
+template <int kGroups>
+FRNN_CPU_INLINE void fetch_records(const Call& call, int64_t t, int64_t row, int64_t rows,
+                                   int64_t group) {
+  const Layout& l = call.l;
+  const auto fetch = [](const float* p) { __builtin_prefetch(p, 0, 3); };
+  for (int64_t r = row; r < row + rows; ++r) {
+    const int64_t unit = group * kWidth, element = (t * l.B + r) * l.H + unit;
+    if (call.records != nullptr) {
+      const float* kept = call.record(t, r) + unit * l.cell.slots;
+      for (int64_t i = 0; i < kGroups * l.cell.slots; ++i)
+        fetch(kept + i * kWidth);
+    }
+    for (int g = 0; g < kGroups; ++g) {
+      if (call.rnn.dy != 0) fetch(floats_at(call.rnn.dy) + element + g * kWidth);
+      if (call.rnn.cell != FRNN_LSTM) {
+        fetch(call.state(t) + r * call.state_row(t) + unit + g * kWidth);
+      } else if (t > 0) {
+        fetch(call.record(t - 1, r) + (unit + g * kWidth) * l.cell.slots + 4 * kWidth);
+      }
+    }
+  }
+}
+
 // The products of one step for the tiles and rows of this member. `from` is the step whose
 // gradients are multiplied; where it is T, the sums are dhT. `ranges` inner ranges are added up.
 template <typename Cell, int kGroups>
@@ -161,6 +186,7 @@ void tile_step(const Call& call, Range rows, int64_t t, int64_t from, const Inne
   int64_t fetched = 0;  // cache lines
   for_pieces(rows.size(), First::kRows, [&](int64_t first, int64_t height) {
     const int64_t row = rows.first + first;
+    if (t >= 0) fetch_records<kGroups>(call, t, row, height, group);
     for (int r = 0; r < count && from < l.T; ++r) {
       p.k = ranges[r].k;
       p.ahead = nullptr;
