@@ -14,9 +14,11 @@
 #include <unordered_set>
 
 #include "cpu/computer.h"
+#include "cpu/family_layout.h"
 #include "cpu/isa.h"
 #include "cpu/lists.h"
 #include "cpu/ops.h"
+#include "cpu/packed.h"
 #include "cpu/pool.h"
 #include "host/captures.h"
 #include "host/host_ranges.h"
@@ -292,6 +294,11 @@ class CpuDevice : public Device {
   }
   Status rnn_pack(const frnn_rnn& rnn) override {
     return launch(rnn, 0, cpu::rnn_pack);
+  }
+  // A recording may pack what its next call reads: that is told when it runs.
+  Status check_packed(const frnn_rnn& rnn) const override {
+    if (captures_.holds(rnn.stream) || !plain_call(rnn)) return Status::success();
+    return cpu::check_packed(rnn, kernels_);
   }
   Status rnn_forward(const frnn_rnn& rnn) override {
     return launch(rnn, 2, cpu::rnn_forward);

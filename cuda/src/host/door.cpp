@@ -251,7 +251,9 @@ int frnn_rnn_bytes(const char* backend, const frnn_rnn* rnn, frnn_rnn_sizes* siz
 template <Pass pass>
 static Status check_rnn(const frnn_rnn& rnn, const Device& device, const std::string& backend) {
   FRNN_TRY(frnn::validate(rnn, pass, backend));
-  return frnn::check_served(device, rnn, pass, backend);
+  FRNN_TRY(frnn::check_served(device, rnn, pass, backend));
+  const bool reads_packed = pass == Pass::kForward && rnn.packed != 0 && rnn.T > 0 && rnn.B > 0;
+  return reads_packed ? device.check_packed(rnn) : frnn::Status::success();
 }
 
 int frnn_rnn_forward(int64_t device, const frnn_rnn* rnn) {

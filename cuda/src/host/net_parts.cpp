@@ -238,6 +238,7 @@ Status NetParts::check_part(const Device& device, int64_t k, int64_t d, int64_t 
   const Pass pass = backward_ ? Pass::kBackward : Pass::kForward;
   Status checked = validate(rnn, pass, backend_);
   if (checked.ok()) checked = check_served(device, rnn, pass, backend_);
+  if (checked.ok() && rnn.packed != 0 && !empty()) checked = device.check_packed(rnn);
   return in_layer(std::move(checked), k, d);
 }
 

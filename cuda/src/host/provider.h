@@ -82,6 +82,8 @@ class Device {
   // Called where the plan has bytes for it; of any T and B. A backend whose plan never has keeps
   // this one.
   virtual Status rnn_pack(const frnn_rnn&) { return Status::success(); }
+  // Whether `packed` holds what this forward call reads, as far as that can be told before it runs.
+  virtual Status check_packed(const frnn_rnn&) const { return Status::success(); }
   virtual bool serves_16_bit() const = 0;  // bf16 and f16, in every operation
   virtual Status mask_add(const MaskAdd& mask_add) = 0;
   virtual Status write_word(const WordWrite& write) = 0;
