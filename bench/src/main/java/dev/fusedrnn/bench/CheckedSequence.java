@@ -10,70 +10,119 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.stream.IntStream;
 
 /**
  * A sequence that is ready to be timed, and proven right: {@link #check()} runs it once and
  * compares with the oracle. Whoever computes it says how in a subclass.
- *
- * <p>The oracle is far too slow for a whole batch, and need not see it: rows of a batch do not
- * depend on each other, and a row whose upstream gradients are zero adds exactly nothing to the
- * gradients of the weights. So the check gives upstream gradients to the first and the last row
- * alone, and the oracle computes these two.
  */
-abstract class CheckedSequence implements AutoCloseable {
+public abstract class CheckedSequence implements AutoCloseable {
   /** Seed of all data. */
-  static final long SEED = 20261120;
+  public static final long SEED = 20261120;
 
-  private static final List<String> UPSTREAM = List.of("dy", "dhT", "dcT");
+  /** The case. */
+  protected final NetCase sizes;
 
-  final NetCase sizes;
-  final Precision precision;
-  final boolean training;
-  final Map<String, float[]> data;
-  private final int[] rows;
+  /** What it is computed in. */
+  protected final Precision precision;
+
+  /** Whether {@link #train()} will be called. */
+  protected final boolean training;
+
+  /** Inputs, parameters and upstream gradients by the names of {@link NetCase}. */
+  protected final Map<String, float[]> data;
+
+  private final CheckedRows rows;
 
   /**
    * Draws the data.
    *
-   * @param sizes the case; all optional tensors are taken
+   * @param sizes the case
    * @param precision what it is computed in
    * @param training whether {@link #train()} will be called
    */
-  CheckedSequence(NetCase sizes, Precision precision, boolean training) {
+  protected CheckedSequence(NetCase sizes, Precision precision, boolean training) {
     this.sizes = sizes;
     this.precision = precision;
     this.training = training;
     this.data = sizes.data(precision.dtype());
-    this.rows = IntStream.of(0, sizes.batch() - 1).distinct().toArray();
+    this.rows = new CheckedRows(sizes, data);
   }
 
-  /** Writes an input, by the names of {@link NetCase}. */
-  abstract void put(String name, float[] values);
+  /**
+   * Writes an input, a parameter or an upstream gradient.
+   *
+   * @param name as {@link NetCase} has it
+   * @param values all of it
+   */
+  public abstract void put(String name, float[] values);
 
-  /** Reads an output, a gradient or a parameter. */
-  abstract double[] get(String name);
+  /**
+   * Reads an output, a gradient or a parameter.
+   *
+   * @param name as {@link NetCase} has it
+   * @return all of it
+   */
+  public abstract double[] get(String name);
 
   /** One forward pass, and the wait for it. */
-  abstract void forward();
+  public abstract void forward();
 
   /** One forward and one backward pass, and the wait for them. */
-  abstract void train();
+  public abstract void train();
 
-  /** Who computes, for messages. */
-  abstract String who();
+  /**
+   * Who computes, for messages.
+   *
+   * @return a name
+   */
+  public abstract String who();
+
+  /**
+   * How it is computed, where whoever computes has a choice and took the fastest.
+   *
+   * @return a few words, or nothing
+   */
+  public String how() {
+    return "";
+  }
 
   @Override
   public abstract void close();
 
   /** Uploads everything; a subclass calls it when its memory is there. */
-  final void putAll() {
+  protected final void putAll() {
     data.forEach(
         (name, values) -> {
-          if (training || !UPSTREAM.contains(name)) {
+          if (training || !CheckedRows.isUpstream(name)) {
             put(name, values);
           }
         });
+  }
+
+  /** What is timed: {@link #train()} or {@link #forward()}. */
+  public final void run() {
+    if (training) {
+      train();
+    } else {
+      forward();
+    }
+  }
+
+  /**
+   * Runs once, with upstream gradients in the checked rows alone.
+   *
+   * @return every output and gradient of the checked rows, by name
+   */
+  public final Map<String, double[]> checkedResults() {
+    if (training) {
+      rows.upstream().forEach(name -> put(name, rows.masked(name)));
+    }
+    run();
+    Map<String, double[]> results = results();
+    if (training) {
+      rows.upstream().forEach(name -> put(name, valuesOf(name)));
+    }
+    return results;
   }
 
   /**
@@ -82,44 +131,30 @@ abstract class CheckedSequence implements AutoCloseable {
    * @throws IllegalStateException naming the worst element of the first tensor that is too far off
    */
   final void check() {
-    Map<String, float[]> few = new LinkedHashMap<>();
-    data.forEach((name, values) -> few.put(name, rowsOf(name, values)));
-    if (training) {
-      upstream().forEach(name -> put(name, masked(name)));
-      train();
-      upstream().forEach(name -> put(name, valuesOf(name)));
-    } else {
-      forward();
-    }
-    NetCheck check = new NetCheck(withRows(rows.length), precision.dtype(), precision.tf32());
+    Map<String, double[]> results = checkedResults();
+    NetCheck check = new NetCheck(rows.few(), precision.dtype(), precision.tf32());
     try (Device oracle = Device.open(Backend.REFERENCE)) {
-      for (Comparison tensor : check.compare(oracle, few, results())) {
-        if (!tensor.pass()) {
-          throw new IllegalStateException(
-              String.format(
-                  "%s on %s is wrong, so it is not timed: error %.3g, allowed %.3g; %s",
-                  check.name(), who(), tensor.error(), tensor.allowed(), tensor.worst()));
-        }
+      requireRight(check.name(), who(), check.compare(oracle, rows.fewData(), results));
+    }
+  }
+
+  /**
+   * Refuses what is wrong.
+   *
+   * @param name the case
+   * @param who computed it
+   * @param tensors compared with the oracle
+   * @throws IllegalStateException naming the worst element of the first tensor that is too far off
+   */
+  public static void requireRight(String name, String who, List<Comparison> tensors) {
+    for (Comparison tensor : tensors) {
+      if (!tensor.pass()) {
+        throw new IllegalStateException(
+            String.format(
+                "%s on %s is wrong, so it is not timed: error %.3g, allowed %.3g; %s",
+                name, who, tensor.error(), tensor.allowed(), tensor.worst()));
       }
     }
-  }
-
-  private NetCase withRows(int batch) {
-    return new NetCase(
-        sizes.name(),
-        sizes.cell(),
-        sizes.steps(),
-        batch,
-        sizes.input(),
-        sizes.hidden(),
-        sizes.settings(),
-        sizes.lengths(),
-        sizes.parts(),
-        sizes.seed());
-  }
-
-  private List<String> upstream() {
-    return UPSTREAM.stream().filter(data::containsKey).toList();
   }
 
   private float[] valuesOf(String name) {
@@ -137,66 +172,14 @@ abstract class CheckedSequence implements AutoCloseable {
       if (cellState) {
         names.add("dc0");
       }
-      data.keySet().stream().filter(name -> !isBatched(name)).map(n -> "d" + n).forEach(names::add);
+      data.keySet().stream()
+          .filter(name -> !CheckedRows.isBatched(name))
+          .map(n -> "d" + n)
+          .forEach(names::add);
     }
     Map<String, double[]> results = new LinkedHashMap<>();
-    for (String name : names) {
-      double[] values = get(name);
-      results.put(name, isBatched(name) ? gather(name, values) : values);
-    }
+    names.forEach(name -> results.put(name, rows.gather(name, get(name))));
     return results;
-  }
-
-  /** Whether a tensor has the dimension B, always the last but one; parameters have not. */
-  private static boolean isBatched(String name) {
-    return !name.contains("_l");
-  }
-
-  private float[] rowsOf(String name, float[] values) {
-    if (!isBatched(name)) {
-      return values;
-    }
-    double[] wide = new double[values.length];
-    for (int k = 0; k < wide.length; k++) {
-      wide[k] = values[k];
-    }
-    double[] gathered = gather(name, wide);
-    float[] narrow = new float[gathered.length];
-    for (int k = 0; k < narrow.length; k++) {
-      narrow[k] = (float) gathered[k];
-    }
-    return narrow;
-  }
-
-  /** The checked rows of a tensor [.., B, width]. */
-  private double[] gather(String name, double[] values) {
-    int width = width(name);
-    int blocks = values.length / (sizes.batch() * width);
-    double[] out = new double[blocks * rows.length * width];
-    for (int block = 0; block < blocks; block++) {
-      for (int row = 0; row < rows.length; row++) {
-        int from = (block * sizes.batch() + rows[row]) * width;
-        System.arraycopy(values, from, out, (block * rows.length + row) * width, width);
-      }
-    }
-    return out;
-  }
-
-  private int width(String name) {
-    int[] shape = sizes.shape(name);
-    return shape[shape.length - 1];
-  }
-
-  private float[] masked(String name) {
-    float[] masked = valuesOf(name).clone();
-    int width = width(name);
-    for (int k = 0; k < masked.length; k++) {
-      int row = k / width % sizes.batch();
-      if (row != rows[0] && row != rows[rows.length - 1]) {
-        masked[k] = 0;
-      }
-    }
-    return masked;
   }
 
   /** Spoils one weight, so that a test can see the check fail. */

@@ -3,15 +3,18 @@ package dev.fusedrnn.bench;
 import dev.fusedrnn.Device;
 import dev.fusedrnn.DeviceBuffer;
 import dev.fusedrnn.Rnn;
+import dev.fusedrnn.RnnPackedWeights;
 import dev.fusedrnn.RnnParameters;
 import dev.fusedrnn.RnnSequence;
 import dev.fusedrnn.Stream;
 import dev.fusedrnn.testkit.NetCase;
+import dev.fusedrnn.testkit.RnnCase;
 import java.util.HashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** The candidate: this library's layers. */
-final class FusedSequence extends CheckedSequence {
+public final class FusedSequence extends CheckedSequence {
   private final Device device;
   private final Stream stream;
   private final Rnn network;
@@ -19,6 +22,7 @@ final class FusedSequence extends CheckedSequence {
   private final RnnParameters gradients;
   private final RnnSequence sequence;
   private final Map<String, DeviceBuffer> tensors = new HashMap<>();
+  private @Nullable RnnPackedWeights packed;
 
   /**
    * Allocates and uploads.
@@ -28,7 +32,7 @@ final class FusedSequence extends CheckedSequence {
    * @param precision what it is computed in
    * @param training whether {@link #train()} will be called
    */
-  FusedSequence(Device device, NetCase sizes, Precision precision, boolean training) {
+  public FusedSequence(Device device, NetCase sizes, Precision precision, boolean training) {
     super(sizes, precision, training);
     this.device = device;
     this.stream = device.defaultStream();
@@ -52,8 +56,22 @@ final class FusedSequence extends CheckedSequence {
       if (cellState) {
         tensors.putAll(Map.of("dcT", sequence.dcT(), "dc0", sequence.dc0()));
       }
+      if (!sizes.parts().contains(RnnCase.Part.FINAL_STATE_GRADIENT)) {
+        sequence.call().dhT(null).dcT(null);
+      }
     }
     putAll();
+  }
+
+  /**
+   * Packs the weights once, for inference.
+   *
+   * @return this
+   */
+  public FusedSequence packed() {
+    packed = network.newPackedWeights(parameters);
+    sequence.call().packed(packed);
+    return this;
   }
 
   private DeviceBuffer tensor(String name) {
@@ -65,12 +83,16 @@ final class FusedSequence extends CheckedSequence {
   }
 
   @Override
-  void put(String name, float[] values) {
+  public void put(String name, float[] values) {
     tensor(name).write(values);
+    if (packed != null) {
+      packed.update(stream);
+      stream.synchronize();
+    }
   }
 
   @Override
-  double[] get(String name) {
+  public double[] get(String name) {
     return tensor(name).readDoubles();
   }
 
@@ -85,25 +107,33 @@ final class FusedSequence extends CheckedSequence {
   }
 
   @Override
-  void forward() {
+  public void forward() {
     network.forward(sequence.call(), stream);
     stream.synchronize();
   }
 
   @Override
-  void train() {
+  public void train() {
     network.forward(sequence.call(), stream);
     network.backward(sequence.call(), stream);
     stream.synchronize();
   }
 
   @Override
-  String who() {
+  public String who() {
     return device.toString();
   }
 
   @Override
+  public String how() {
+    return packed == null ? "" : "packed weights";
+  }
+
+  @Override
   public void close() {
+    if (packed != null) {
+      packed.close();
+    }
     sequence.close();
     gradients.close();
     parameters.close();

@@ -87,12 +87,12 @@ final class UnfusedSequence extends CheckedSequence {
   }
 
   @Override
-  void put(String name, float[] values) {
+  public void put(String name, float[] values) {
     on.write(tensor(name).tensor(), tensor(name).offset(), values);
   }
 
   @Override
-  double[] get(String name) {
+  public double[] get(String name) {
     Block block = tensor(name);
     float[] values = on.read(block.tensor(), block.offset(), block.rows() * block.columns());
     double[] wide = new double[values.length];
@@ -103,13 +103,13 @@ final class UnfusedSequence extends CheckedSequence {
   }
 
   @Override
-  void forward() {
+  public void forward() {
     enqueueForward();
     on.synchronize();
   }
 
   @Override
-  void train() {
+  public void train() {
     enqueueForward();
     for (int layer = layers.size() - 1; layer >= 0; layer--) {
       for (Runnable operation : layers.get(layer).backward) {
@@ -128,7 +128,7 @@ final class UnfusedSequence extends CheckedSequence {
   }
 
   @Override
-  String who() {
+  public String who() {
     return on.who();
   }
 
