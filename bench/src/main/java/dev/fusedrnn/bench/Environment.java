@@ -15,7 +15,7 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /** Where a measurement was made: what has to stand beside a number for it to mean something. */
-final class Environment {
+public final class Environment {
   private Environment() {}
 
   /**
@@ -24,7 +24,7 @@ final class Environment {
    * @param backends each is opened to be described
    * @return name to text, in the order of the header
    */
-  static Map<String, String> describe(List<String> backends) {
+  public static Map<String, String> describe(List<String> backends) {
     Map<String, String> about = new LinkedHashMap<>();
     about.put("date", LocalDate.now(ZoneOffset.UTC).toString());
     about.put("commit", commit());

@@ -148,10 +148,7 @@ record Job(
         times.getMin(),
         times.getMax(),
         gflop,
-        gflop == null ? null : gflop / (median * 1e-6),
-        allocated == null ? null : allocated.getScore(),
-        null,
-        null);
+        allocated == null ? null : allocated.getScore());
   }
 
   /** The end of JMH's own output, which holds the reason. */

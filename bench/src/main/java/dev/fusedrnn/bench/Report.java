@@ -16,7 +16,7 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** Prints rows as they come, their geometric means at the end, and all of it as JSON. */
-final class Report {
+public final class Report {
   private static final ObjectMapper JSON =
       new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
 
@@ -128,8 +128,13 @@ final class Report {
     out.flush();
   }
 
-  /** Four significant digits, or nothing. */
-  static String significant(@Nullable Double value) {
+  /**
+   * Four significant digits.
+   *
+   * @param value null for none
+   * @return the text, or nothing
+   */
+  public static String significant(@Nullable Double value) {
     if (value == null) {
       return "";
     }
@@ -164,8 +169,13 @@ final class Report {
     out.flush();
   }
 
-  /** The geometric mean of the values that are there; null where none is. */
-  static @Nullable Double geometricMean(List<@Nullable Double> values) {
+  /**
+   * The one fair mean of rates and ratios.
+   *
+   * @param values those that are null do not count
+   * @return null where none is there
+   */
+  public static @Nullable Double geometricMean(List<@Nullable Double> values) {
     double[] logs = values.stream().filter(Objects::nonNull).mapToDouble(Math::log).toArray();
     double sum = 0;
     for (double log : logs) {
@@ -181,6 +191,19 @@ final class Report {
    * @throws IOException where it cannot be written
    */
   void write(Path file) throws IOException {
+    write(file, environment, rows);
+  }
+
+  /**
+   * Writes environment and rows.
+   *
+   * @param file replaced where it exists
+   * @param environment what the rows were measured in
+   * @param rows in their order
+   * @throws IOException where it cannot be written
+   */
+  public static void write(Path file, Map<String, String> environment, List<Row> rows)
+      throws IOException {
     Map<String, Object> report = new LinkedHashMap<>();
     report.put("environment", environment);
     report.put("rows", rows);

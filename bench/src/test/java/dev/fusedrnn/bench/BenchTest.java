@@ -261,22 +261,7 @@ class BenchTest {
 
   @Test
   void rowsAreComparedWithAnEarlierReport(@TempDir Path folder) throws IOException {
-    Row row =
-        new Row(
-            "sequence",
-            "train",
-            "LSTM_1",
-            "cpu",
-            "f32",
-            0,
-            50.0,
-            40.0,
-            60.0,
-            1.0,
-            2e4,
-            null,
-            null,
-            null);
+    Row row = new Row("sequence", "train", "LSTM_1", "cpu", "f32", 0, 50.0, 40.0, 60.0, 1.0, null);
     StringWriter text = new StringWriter();
     Path file = folder.resolve("rows.json");
     Report first = new Report(new PrintWriter(text, true), Map.of("cpu", "a cpu"), Map.of());
