@@ -3,6 +3,7 @@ package dev.fusedrnn.bench;
 import dev.fusedrnn.Backend;
 import dev.fusedrnn.BackendUnavailableException;
 import dev.fusedrnn.Device;
+import dev.fusedrnn.bench.cpu.CpuCommand;
 import dev.fusedrnn.bench.grid.GridCommand;
 import dev.fusedrnn.bench.grid.GridReportCommand;
 import java.io.IOException;
@@ -31,7 +32,7 @@ import picocli.CommandLine.Spec;
 /** The command {@code fusedrnn bench}: measures the cases one by one and reports on them. */
 @Command(
     name = "fusedrnn bench",
-    subcommands = {GridCommand.class, GridReportCommand.class},
+    subcommands = {CpuCommand.class, GridCommand.class, GridReportCommand.class},
     description =
         "Measures whole sequences (suite sequence), the cost of a call (suite overhead), and"
             + " clipping with an optimiser beside a copy of as many bytes (suite training)."
@@ -132,8 +133,12 @@ public final class Main implements Callable<Integer> {
     System.exit(commandLine().execute(arguments));
   }
 
-  /** The command line as tests run it. */
-  static CommandLine commandLine() {
+  /**
+   * The command line as tests run it.
+   *
+   * @return with all commands
+   */
+  public static CommandLine commandLine() {
     return new CommandLine(new Main())
         .setExecutionExceptionHandler(
             (error, command, parsed) -> {
