@@ -329,7 +329,7 @@ FRNN_API int frnn_rnn_backward(int64_t device, const frnn_rnn* rnn);
 //
 // Bytes of `packed`; needs no device, and reads neither T and B nor an address but whether
 // `lengths` is 0. 0 where packing gains nothing: on a gpu, and on the cpu for all but the plain
-// cells over dense time-first rows of one length. There `packed` is ignored with FRNN_F32, and
+// cells over time-first rows of one length. There `packed` is ignored with FRNN_F32, and
 // FRNN_BF16 is refused as FRNN_UNSUPPORTED.
 FRNN_API int frnn_rnn_packed_bytes(const char* backend, const frnn_rnn* rnn, int64_t* bytes);
 // Writes `packed` = from w_ih, w_hh, b_ih and b_hh. Reads no other tensor, nor T and B.

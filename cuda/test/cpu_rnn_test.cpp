@@ -245,6 +245,77 @@ void check_family_path(Device& device, const Case& c, const Tensors& in, const R
   }
 }
 
+// A matrix of [T, B, columns] with its times in reverse order and rows of `row` floats; the floats
+// between rows are sentinels.
+std::vector<float> turned(const Case& c, const float* dense, int64_t columns, int64_t row) {
+  std::vector<float> out(static_cast<size_t>(c.T * c.B * row), kSentinel);
+  for (int64_t n = 0; n < c.T * c.B; ++n) {
+    const int64_t from = (c.T - 1 - n / c.B) * c.B + n % c.B;
+    std::copy_n(dense + from * columns, columns, out.begin() + n * row);
+  }
+  return out;
+}
+
+// A reverse call over rows with gaps gives what a forward call gives of the sequence read
+// backwards, bit for bit but for the sums over all steps and rows.
+void check_reverse(Device& device, const Case& c, Run* forward) {
+  Buffers& f = forward->buffers;
+  frnn_rnn r = forward->rnn;
+  r.flags |= FRNN_REVERSE;
+  r.x_ld = c.I + 3, r.y_ld = c.H + 5;
+  std::map<std::string, std::vector<float>> own;
+  const auto take = [&](const char* name, std::vector<float> values) {
+    std::vector<float>& kept = own[name];
+    kept = std::move(values);
+    return reinterpret_cast<int64_t>(kept.data());
+  };
+  const auto rows = [&](const char* name, int64_t columns, int64_t row) {
+    return take(name, turned(c, f.get(name).data(), columns, row));
+  };
+  r.x = rows("x", c.I, r.x_ld);
+  if (r.dy != 0) r.dy = rows("dy", c.H, r.y_ld);
+  const size_t steps = static_cast<size_t>(c.T * c.B);
+  r.y = take("y", std::vector<float>(steps * static_cast<size_t>(r.y_ld), kSentinel));
+  r.dx = take("dx", std::vector<float>(steps * static_cast<size_t>(r.x_ld), kSentinel));
+  for (auto [name, field] : {std::pair<const char*, int64_t frnn_rnn::*>{"hT", &frnn_rnn::hT},
+                             {"cT", &frnn_rnn::cT},
+                             {"dh0", &frnn_rnn::dh0},
+                             {"dc0", &frnn_rnn::dc0},
+                             {"reserve", &frnn_rnn::reserve},
+                             {"dw_ih", &frnn_rnn::dw_ih},
+                             {"dw_hh", &frnn_rnn::dw_hh},
+                             {"db_ih", &frnn_rnn::db_ih},
+                             {"db_hh", &frnn_rnn::db_hh}}) {
+    if (r.*field != 0) r.*field = take(name, std::vector<float>(f.get(name).size(), 0.25f));
+  }
+  const frnn_rnn_sizes sizes = frnn::cpu_rnn_sizes(r);
+  const int64_t bytes = std::max(sizes.forward_workspace_bytes, sizes.backward_workspace_bytes);
+  r.workspace = take("workspace", std::vector<float>(static_cast<size_t>(bytes / 4), kSentinel));
+  r.workspace_bytes = bytes;
+  FRNN_CHECK_OK(device.rnn_forward(r));
+  FRNN_CHECK_OK(device.rnn_backward(r));
+  const std::vector<float> trained = own["y"];
+  r.flags &= ~FRNN_TRAINING;
+  r.workspace_bytes = frnn::cpu_rnn_sizes(r).forward_workspace_bytes;
+  r.workspace = take("workspace", std::vector<float>(static_cast<size_t>(r.workspace_bytes / 4)));
+  FRNN_CHECK_OK(device.rnn_forward(r));
+  FRNN_CHECK(own["y"] == trained);
+  for (const char* name : kResults) {
+    if (own.count(name) == 0) continue;
+    std::vector<float> expected = f.get(name);
+    expected.resize(expected.size() - kGuard);
+    own[name].resize(own[name].size() - (std::strchr(name, 'y') || name[1] == 'x' ? 0 : kGuard));
+    if (std::strcmp(name, "y") == 0) expected = turned(c, expected.data(), c.H, r.y_ld);
+    if (std::strcmp(name, "dx") == 0) expected = turned(c, expected.data(), c.I, r.x_ld);
+    if (std::strncmp(name, "dw", 2) == 0 || std::strncmp(name, "db", 2) == 0) {
+      compare(c, std::string("reverse: ") + name, own[name], {expected.begin(), expected.end()});
+    } else if (own[name] != expected) {
+      frnn::testing::fail(__FILE__, __LINE__,
+                          name_of(c, std::string("reverse: bits differ in ") + name));
+    }
+  }
+}
+
 void run(Device& device, const Case& c, uint64_t seed) {
   const Tensors tensors = random_tensors(c, seed);
   Run first;
@@ -254,6 +325,7 @@ void run(Device& device, const Case& c, uint64_t seed) {
     execute(device, c, tensors, nullptr, &now);
     check_family_path(device, c, tensors, now);
     check_gradients_alone(device, c, now);
+    check_reverse(device, c, &now);
     if (threads == 1) {
       first = std::move(now);
       check_inference(device, c, first);

@@ -1,6 +1,6 @@
 // Where things lie for the calls that the fast path for plain cells does not serve: variants of the
-// LSTM, projection, rows of different lengths, reverse direction, strides, batch-first tensors and
-// masks. Matrices are row-major; a "row" is a step of a batch row, in the order of x.
+// LSTM, projection, rows of different lengths, batch-first tensors and masks. Matrices are
+// row-major; a "row" is a step of a batch row, in the order of x.
 
 #ifndef FUSEDRNN_SRC_CPU_FAMILY_LAYOUT_H_
 #define FUSEDRNN_SRC_CPU_FAMILY_LAYOUT_H_
@@ -14,9 +14,7 @@
 namespace frnn::cpu {
 // Whether the fast path serves a call: the same answer forward and backward.
 static inline bool plain_call(const frnn_rnn& r) {
-  constexpr int64_t kGeneral = FRNN_REVERSE | FRNN_BATCH_FIRST;
-  const bool dense = (r.x_ld == 0 || r.x_ld == r.I) && (r.y_ld == 0 || r.y_ld == r.H);
-  return r.cell <= FRNN_RNN_RELU && (r.flags & kGeneral) == 0 && r.norm == 0 && dense &&
+  return r.cell <= FRNN_RNN_RELU && (r.flags & FRNN_BATCH_FIRST) == 0 && r.norm == 0 &&
          r.variant == 0 && r.P == 0 && r.lengths == 0 && r.cell_clip == 0 &&
          r.recurrent_dropout == 0 && r.zoneout_h == 0 && r.zoneout_c == 0;
 }

@@ -19,7 +19,7 @@ namespace {
 
 // One row of one step and one group of units.
 struct Spot {
-  int64_t t, row;
+  int64_t step, t, row;
   int64_t unit;   // first hidden unit
   int64_t lanes;  // units that exist, at most kWidth
 };
@@ -35,13 +35,13 @@ Vec state_at(const Call& call, const Spot& at) {
   return load_first(call.state(at.t) + at.row * row + at.unit, at.lanes);
 }
 void write_gradient(const Call& call, const Spot& at, int64_t block, Vec value) {
-  store_first(call.gradient(at.t, at.row) + block * call.l.H + at.unit, value, at.lanes);
+  store_first(call.gradient(at.step, at.row) + block * call.l.H + at.unit, value, at.lanes);
 }
 // All of dh but what `sums` brings from the next step.
 Vec upstream(const Call& call, const Spot& at, Vec sums) {
   if (call.rnn.dy == 0) return sums;
-  const int64_t from = (at.t * call.l.B + at.row) * call.l.H + at.unit;
-  return sums + load_first(floats_at(call.rnn.dy) + from, at.lanes);
+  const float* dy = floats_at(call.rnn.dy) + call.y_at(at.t, at.row) + at.unit;
+  return sums + load_first(dy, at.lanes);
 }
 
 template <int64_t kCell>
@@ -52,8 +52,8 @@ struct Backward<FRNN_LSTM> {
   static void apply(const Call& call, const Spot& at, Vec sums) {
     const float* kept = record_at(call, at);
     Vec c_prev(0.0f);
-    if (at.t > 0) {
-      c_prev = load(call.record(at.t - 1, at.row) + at.unit * 5 + 4 * kWidth);
+    if (!call.is_first(at.t)) {
+      c_prev = load(call.record(call.before(at.t), at.row) + at.unit * 5 + 4 * kWidth);
     } else if (call.rnn.c0 != 0) {
       c_prev = load_first(floats_at(call.rnn.c0) + at.row * call.l.H + at.unit, at.lanes);
     }
@@ -111,8 +111,8 @@ struct BackwardBeforeSecond {
 template <typename Cell>
 struct BackwardPlain {
   static void apply(const Call& call, const Spot& at, Vec sums) {
-    const int64_t from = (at.t * call.l.B + at.row) * call.l.H + at.unit;
-    const Vec h = load_first(floats_at(call.rnn.y) + from, at.lanes);
+    const float* y = floats_at(call.rnn.y) + call.y_at(at.t, at.row) + at.unit;
+    const Vec h = load_first(y, at.lanes);
     write_gradient(call, at, 0, Cell::backward(h, upstream(call, at, sums)));
   }
 };
@@ -150,7 +150,7 @@ FRNN_CPU_INLINE void fetch_records(const Call& call, int64_t t, int64_t row, int
   const Layout& l = call.l;
   const auto fetch = [](const float* p) { __builtin_prefetch(p, 0, 3); };
   for (int64_t r = row; r < row + rows; ++r) {
-    const int64_t unit = group * kWidth, element = (t * l.B + r) * l.H + unit;
+    const int64_t unit = group * kWidth, element = call.y_at(t, r) + unit;
     if (call.records != nullptr) {
       const float* kept = call.record(t, r) + unit * l.cell.slots;
       for (int64_t i = 0; i < kGroups * l.cell.slots; ++i)
@@ -160,21 +160,23 @@ FRNN_CPU_INLINE void fetch_records(const Call& call, int64_t t, int64_t row, int
       if (call.rnn.dy != 0) fetch(floats_at(call.rnn.dy) + element + g * kWidth);
       if (call.rnn.cell != FRNN_LSTM) {
         fetch(call.state(t) + r * call.state_row(t) + unit + g * kWidth);
-      } else if (t > 0) {
-        fetch(call.record(t - 1, r) + (unit + g * kWidth) * l.cell.slots + 4 * kWidth);
+      } else if (!call.is_first(t)) {
+        fetch(call.record(call.before(t), r) + (unit + g * kWidth) * l.cell.slots + 4 * kWidth);
       }
     }
   }
 }
 
-// The products of one step for the tiles and rows of this member. `from` is the step whose
-// gradients are multiplied; where it is T, the sums are dhT. `ranges` inner ranges are added up.
+// The products of step s for the tiles and rows of this member. `from` is the step whose gradients
+// are multiplied; where it is T, the sums are dhT. `ranges` inner ranges are added up. s = -1
+// stands for the initial state.
 template <typename Cell, int kGroups>
-void tile_step(const Call& call, Range rows, int64_t t, int64_t from, const Inner* ranges,
+void tile_step(const Call& call, Range rows, int64_t s, int64_t from, const Inner* ranges,
                int count, int64_t group, Ahead ahead) {
   using First = Products<kGroups, 0>;
   using Next = Products<kGroups, kGroups>;
   const Layout& l = call.l;
+  const int64_t t = call.time(s < 0 ? 0 : s);
   alignas(64) float sums[First::kRows * kGroups * kWidth];
   alignas(64) static const float kZeros[kGroups * kWidth] = {};
   const float* panel = call.w_hh + group * kWidth * l.cell.gates * l.H;
@@ -186,7 +188,7 @@ void tile_step(const Call& call, Range rows, int64_t t, int64_t from, const Inne
   int64_t fetched = 0;  // cache lines
   for_pieces(rows.size(), First::kRows, [&](int64_t first, int64_t height) {
     const int64_t row = rows.first + first;
-    if (t >= 0) fetch_records<kGroups>(call, t, row, height, group);
+    if (s >= 0) fetch_records<kGroups>(call, t, row, height, group);
     for (int r = 0; r < count && from < l.T; ++r) {
       p.k = ranges[r].k;
       p.ahead = nullptr;
@@ -202,7 +204,7 @@ void tile_step(const Call& call, Range rows, int64_t t, int64_t from, const Inne
     }
     for (int64_t i = 0; i < height; ++i) {
       for (int g = 0; g < kGroups; ++g) {
-        const Spot at{t, row + i, (group + g) * kWidth, l.H - (group + g) * kWidth};
+        const Spot at{s, t, row + i, (group + g) * kWidth, l.H - (group + g) * kWidth};
         if (at.lanes <= 0) break;
         Vec dh(0.0f);
         if (from < l.T) {
@@ -217,7 +219,7 @@ void tile_step(const Call& call, Range rows, int64_t t, int64_t from, const Inne
 }
 
 template <typename Cell>
-void step(const Worker& worker, const Call& call, const Part& part, int64_t t, int64_t from,
+void step(const Worker& worker, const Call& call, const Part& part, int64_t s, int64_t from,
           const Inner* ranges, int count) {
   static_assert(kBackwardGroups == 4, "one case below for each number of groups in a tile");
   const Range tiles = part.share((call.l.groups + kBackwardGroups - 1) / kBackwardGroups);
@@ -233,16 +235,16 @@ void step(const Worker& worker, const Call& call, const Part& part, int64_t t, i
               : 0};
     switch (call.l.groups - group) {
       case 1:
-        tile_step<Cell, 1>(call, part.rows, t, from, ranges, count, group, ahead);
+        tile_step<Cell, 1>(call, part.rows, s, from, ranges, count, group, ahead);
         break;
       case 2:
-        tile_step<Cell, 2>(call, part.rows, t, from, ranges, count, group, ahead);
+        tile_step<Cell, 2>(call, part.rows, s, from, ranges, count, group, ahead);
         break;
       case 3:
-        tile_step<Cell, 3>(call, part.rows, t, from, ranges, count, group, ahead);
+        tile_step<Cell, 3>(call, part.rows, s, from, ranges, count, group, ahead);
         break;
       default:
-        tile_step<Cell, 4>(call, part.rows, t, from, ranges, count, group, ahead);
+        tile_step<Cell, 4>(call, part.rows, s, from, ranges, count, group, ahead);
     }
   }
 }
@@ -280,35 +282,35 @@ void start_carry(const Worker& worker, const Call& call) {
 
 // One step for a cell with one product per step.
 template <int64_t kCell>
-void one_step(const Worker& worker, const Call& call, const Part& part, int64_t t,
+void one_step(const Worker& worker, const Call& call, const Part& part, int64_t s,
               const Inner* ranges, int count) {
-  if (t < 0) {
-    step<InitialState>(worker, call, part, t, 0, ranges, count);
+  if (s < 0) {
+    step<InitialState>(worker, call, part, s, 0, ranges, count);
   } else {
-    step<Backward<kCell>>(worker, call, part, t, t + 1, ranges, count);
+    step<Backward<kCell>>(worker, call, part, s, s + 1, ranges, count);
   }
 }
 
-// Step t, and where t is -1 dh0.
+// Step s, and where s is -1 dh0.
 template <int64_t kCell>
-void recur(const Worker& worker, const Call& call, const Part& part, int64_t t) {
+void recur(const Worker& worker, const Call& call, const Part& part, int64_t s) {
   const int64_t H = call.l.H;
   const Inner whole[] = {{0, 0, call.l.cell.gates * H}};
   const Inner gru[] = {{0, 0, 2 * H}, {3 * H, 2 * H, H}};  // skips the input part of n
   const Inner before_rz[] = {{0, 0, 2 * H}};
   const Inner before_n[] = {{2 * H, 2 * H, H}};
   if constexpr (kCell == FRNN_GRU_RESET_BEFORE) {
-    if (t < 0) {
-      step<InitialState>(worker, call, part, t, 0, before_rz, 1);
+    if (s < 0) {
+      step<InitialState>(worker, call, part, s, 0, before_rz, 1);
     } else {
-      step<BackwardBeforeFirst>(worker, call, part, t, t + 1, before_rz, 1);
+      step<BackwardBeforeFirst>(worker, call, part, s, s + 1, before_rz, 1);
       part.meet(worker);
-      step<BackwardBeforeSecond>(worker, call, part, t, t, before_n, 1);
+      step<BackwardBeforeSecond>(worker, call, part, s, s, before_n, 1);
     }
   } else if constexpr (kCell == FRNN_GRU) {
-    one_step<kCell>(worker, call, part, t, gru, 2);
+    one_step<kCell>(worker, call, part, s, gru, 2);
   } else {
-    one_step<kCell>(worker, call, part, t, whole, 1);
+    one_step<kCell>(worker, call, part, s, whole, 1);
   }
   part.meet(worker);
 }
@@ -333,8 +335,8 @@ void run(const Worker& worker, Call& call) {
   worker.sync();
   for (int64_t left = l.T; left > 0; left = call.chunk.first) {
     call.next_chunk();
-    for (int64_t t = left - 1; t >= call.chunk.first; --t)
-      recur<kCell>(worker, call, part, t);
+    for (int64_t s = left - 1; s >= call.chunk.first; --s)
+      recur<kCell>(worker, call, part, s);
     if (call.chunk.first == 0 && call.rnn.dh0 != 0) recur<kCell>(worker, call, part, -1);
     worker.sync();
     chunk_gradients(worker, call);

@@ -6,28 +6,19 @@
 
 #include "cpu/kernels.h"
 #include "cpu/layout.h"
-#include "cpu/simd.h"
+#include "cpu/rnn_rows.h"
 
 namespace frnn::cpu::FRNN_CPU_ISA::backward {
 
-static inline const float* floats_at(int64_t address) {
-  return reinterpret_cast<const float*>(address);
-}
-static inline float* writable_at(int64_t address) {
-  return reinterpret_cast<float*>(address);
-}
-
-// Steps [first, first + steps), and where the first one's gradients lie: places are one more than
-// steps, so that the step behind the chunk, which the last one reads, is not overwritten by it.
+// Steps [first, first + steps), and the place of the earliest time's gradients. There is one more
+// place than steps, so that the step behind the chunk, which the chunk's last one reads, is not
+// overwritten by it.
 struct Chunk {
   int64_t first, steps, place;
-
-  int64_t place_of(int64_t t) const { return place + t - first; }
 };
 
 // One member's view of a call.
-struct Call {
-  const frnn_rnn& rnn;
+struct Call : RnnRows {
   Layout l;
   int64_t gradient_row;
   float* w_hh;
@@ -39,7 +30,7 @@ struct Call {
   const float* rh;
   Chunk chunk, behind;  // the one at hand, and the one before it in the order of work
 
-  explicit Call(const frnn_rnn& r) : rnn(r), l(layout_of(r, kWidth)) {
+  explicit Call(const frnn_rnn& r) : RnnRows(r), l(layout_of(r, kWidth)) {
     gradient_row = l.cell.gradient_row * l.H;
     float* work = line_start(r.workspace);
     w_hh = work + l.back_w_hh;
@@ -61,20 +52,28 @@ struct Call {
     chunk.steps = behind.first < l.back_steps ? behind.first : l.back_steps;
     chunk.first = behind.first - chunk.steps;
     chunk.place = 0;
-    if (chunk.place_of(behind.first - 1) == behind.place) chunk.place = 1;
+    if (behind.steps > 0 && place_of(chunk, behind.first - 1) == place_of(behind, behind.first)) {
+      chunk.place = 1;
+    }
+  }
+  // The earliest time of the chunk at hand, and its gradients: those of later times follow.
+  int64_t chunk_time() const { return first_time(chunk.first, chunk.steps); }
+  float* chunk_gradients(int64_t row) const {
+    return gradients + (chunk.place * l.B + row) * gradient_row;
+  }
+  // Those of a step, of this chunk or the one behind it.
+  float* gradient(int64_t step, int64_t row) const {
+    const int64_t place = place_of(step < chunk.first + chunk.steps ? chunk : behind, step);
+    return gradients + (place * l.B + row) * gradient_row;
   }
 
   const float* record(int64_t t, int64_t row) const { return records + (t * l.B + row) * l.record; }
-  float* gradient(int64_t t, int64_t row) const {
-    const Chunk& holds = t < chunk.first + chunk.steps ? chunk : behind;
-    return gradients + (holds.place_of(t) * l.B + row) * gradient_row;
+  const float* state(int64_t t) const { return RnnRows::state(t, zeros); }
+
+ private:
+  int64_t place_of(const Chunk& c, int64_t step) const {
+    return c.place + time(step) - first_time(c.first, c.steps);
   }
-  // h of the step before t.
-  const float* state(int64_t t) const {
-    if (t > 0) return floats_at(rnn.y) + (t - 1) * l.B * l.H;
-    return rnn.h0 != 0 ? floats_at(rnn.h0) : zeros;
-  }
-  int64_t state_row(int64_t t) const { return t > 0 || rnn.h0 != 0 ? l.H : 0; }
 };
 
 // rnn_gradients.cpp. Packs w_ih for dx.

@@ -10,25 +10,21 @@
 #include "cpu/kernels.h"
 #include "cpu/layout.h"
 #include "cpu/product.h"
+#include "cpu/rnn_rows.h"
 #include "cpu/rnn_weights.h"
 #include "cpu/vector_math.h"
 
 namespace frnn::cpu::FRNN_CPU_ISA {
 namespace {
 
-const float* floats_at(int64_t address) {
-  return reinterpret_cast<const float*>(address);
-}
-
 // One call's tensors, with the layout of what lies between them.
-struct Call {
-  const frnn_rnn& rnn;
+struct Call : RnnRows {
   Layout l;
   RnnWeights weights;
   float* records;
   float* rh;
 
-  explicit Call(const frnn_rnn& r) : rnn(r), l(layout_of(r, kWidth)) {
+  explicit Call(const frnn_rnn& r) : RnnRows(r), l(layout_of(r, kWidth)) {
     float* work = line_start(r.workspace);
     weights =
         weights_at(l, r.packed == 0 ? work + l.weights : line_start(r.packed) + kPackedHeader);
@@ -41,18 +37,16 @@ struct Call {
     }
   }
 
+  // Records of times that follow each other do so in memory, within the steps done at once.
   float* record(int64_t t, int64_t row) const {
-    return records + ((t % l.ring) * l.B + row) * l.record;
+    const int64_t place = reverse ? l.ring - 1 - (T - 1 - t) % l.ring : t % l.ring;
+    return records + (place * l.B + row) * l.record;
   }
   float* rh_row(int64_t t, int64_t row) const {
     return rh + ((l.reserve_bytes > 0 ? t * l.B : 0) + row) * l.H;
   }
-  // h of the step before t.
-  const float* state(int64_t t) const {
-    if (t > 0) return floats_at(rnn.y) + (t - 1) * l.B * l.H;
-    return rnn.h0 != 0 ? floats_at(rnn.h0) : weights.zeros;
-  }
-  int64_t state_row(int64_t t) const { return t > 0 || rnn.h0 != 0 ? l.H : 0; }
+  float* y(int64_t t, int64_t row) const { return writable_at(rnn.y) + y_at(t, row); }
+  const float* state(int64_t t) const { return RnnRows::state(t, weights.zeros); }
 };
 
 // The rows of one step, or a piece of them, and one tile of units.
@@ -74,14 +68,14 @@ struct Forward<FRNN_LSTM> {
     // c of the step before: a vector of its record, or c0.
     const float* c_prev = call.weights.zeros;
     int64_t c_row = 0;
-    if (at.t > 0) {
-      c_prev = call.record(at.t - 1, at.row) + (at.unit / kWidth * 5 + 4) * kWidth;
+    if (!call.is_first(at.t)) {
+      c_prev = call.record(call.before(at.t), at.row) + (at.unit / kWidth * 5 + 4) * kWidth;
       c_row = l.record;
     } else if (call.rnn.c0 != 0) {
       c_prev = floats_at(call.rnn.c0) + at.row * l.H + at.unit;
       c_row = l.H;
     }
-    float* y = reinterpret_cast<float*>(call.rnn.y) + (at.t * l.B + at.row) * l.H + at.unit;
+    float* y = call.y(at.t, at.row) + at.unit;
     for (int64_t i = 0; i < at.rows; ++i) {
       const float* a = sums + i * 4 * kWidth;
       float* kept = record + i * l.record;
@@ -95,7 +89,7 @@ struct Forward<FRNN_LSTM> {
       store(kept + 2 * kWidth, out.gates.g);
       store(kept + 3 * kWidth, out.gates.o);
       store(kept + 4 * kWidth, out.c);
-      store_first(y + i * l.H, out.h, at.lanes);
+      store_first(y + i * call.y_ld, out.h, at.lanes);
     }
   }
 };
@@ -108,7 +102,7 @@ struct Forward<FRNN_GRU> {
     const Layout& l = call.l;
     const int64_t h_row = call.state_row(at.t);
     const float* h = call.state(at.t) + at.row * h_row + at.unit;
-    float* y = reinterpret_cast<float*>(call.rnn.y) + (at.t * l.B + at.row) * l.H + at.unit;
+    float* y = call.y(at.t, at.row) + at.unit;
     for (int64_t i = 0; i < at.rows; ++i) {
       const float* a = sums + i * 3 * kWidth;
       float* kept = record + i * l.record;
@@ -121,7 +115,7 @@ struct Forward<FRNN_GRU> {
       store(kept + kWidth, out.gates.z);
       store(kept + 2 * kWidth, out.gates.n);
       store(kept + 3 * kWidth, recurrent_n);
-      store_first(y + i * l.H, out.h, at.lanes);
+      store_first(y + i * call.y_ld, out.h, at.lanes);
     }
   }
 };
@@ -155,14 +149,14 @@ struct ForwardBeforeSecond {
     const Layout& l = call.l;
     const int64_t h_row = call.state_row(at.t);
     const float* h = call.state(at.t) + at.row * h_row + at.unit;
-    float* y = reinterpret_cast<float*>(call.rnn.y) + (at.t * l.B + at.row) * l.H + at.unit;
+    float* y = call.y(at.t, at.row) + at.unit;
     for (int64_t i = 0; i < at.rows; ++i) {
       float* kept = record + i * l.record;  // points at n
       const GruBeforeSecond<Vec> out =
           gru_before_forward_second<Vec>(load(kept) + load(sums + i * kWidth), load(kept - kWidth),
                                          load_first(h + i * h_row, at.lanes));
       store(kept, out.n);
-      store_first(y + i * l.H, out.h, at.lanes);
+      store_first(y + i * call.y_ld, out.h, at.lanes);
     }
   }
 };
@@ -173,11 +167,11 @@ struct ForwardPlain {
 
   static void apply(const Call& call, const Place& at, const float* sums, float* record) {
     const Layout& l = call.l;
-    float* y = reinterpret_cast<float*>(call.rnn.y) + (at.t * l.B + at.row) * l.H + at.unit;
+    float* y = call.y(at.t, at.row) + at.unit;
     for (int64_t i = 0; i < at.rows; ++i) {
       for (int v = 0; v < 2 && v * kWidth < at.lanes; ++v) {
         const Vec a = load(record + i * l.record + v * kWidth) + load(sums + (2 * i + v) * kWidth);
-        store_first(y + i * l.H + v * kWidth, Cell::forward(a), at.lanes - v * kWidth);
+        store_first(y + i * call.y_ld + v * kWidth, Cell::forward(a), at.lanes - v * kWidth);
       }
     }
   }
@@ -225,7 +219,7 @@ FRNN_CPU_INLINE void for_narrow(const Order& order, int64_t rows, const PanelSte
   }
 }
 
-// Input products of rows [first, first + count) counted over all steps from step t on.
+// Input products of rows [first, first + count) counted over all times from t on.
 template <typename Panel, int kVectors>
 void input_products(const Call& call, const Part& part, int64_t t, int64_t first, int64_t count) {
   const Layout& l = call.l;
@@ -235,8 +229,8 @@ void input_products(const Call& call, const Part& part, int64_t t, int64_t first
   const auto product = [&](int64_t tile, int64_t row) {
     Product p{};
     p.k = l.I;
-    p.a = floats_at(call.rnn.x) + (t * l.B + first + row) * l.I;
-    p.a_row = l.I;
+    p.a = floats_at(call.rnn.x) + call.x_at(t, first + row);
+    p.a_row = call.x_ld;
     p.b = w + tile * steps.b;
     p.bias = call.weights.bias_x + tile * steps.bias;
     p.out = call.record(t, first + row) + tile * steps.out;
@@ -361,17 +355,17 @@ void recur(const Worker& worker, const Call& call, const Part& part, int64_t t) 
 // hT and cT, once all steps are done. hT may be the memory of h0, cT that of c0.
 void write_last(const Worker& worker, const Call& call) {
   const Layout& l = call.l;
+  const int64_t last = call.time(l.T - 1);
   const Range rows = split(l.B, worker.count, worker.index);
   for (int64_t row = rows.first; row < rows.last; ++row) {
     if (call.rnn.hT != 0) {
-      std::memcpy(reinterpret_cast<float*>(call.rnn.hT) + row * l.H,
-                  floats_at(call.rnn.y) + ((l.T - 1) * l.B + row) * l.H,
+      std::memcpy(reinterpret_cast<float*>(call.rnn.hT) + row * l.H, call.y(last, row),
                   static_cast<size_t>(l.H) * sizeof(float));
     }
     if (call.rnn.cell != FRNN_LSTM || call.rnn.cT == 0) continue;
     float* c = reinterpret_cast<float*>(call.rnn.cT) + row * l.H;
     for (int64_t unit = 0; unit < l.H; unit += kWidth) {
-      const float* kept = call.record(l.T - 1, row) + (unit / kWidth * 5 + 4) * kWidth;
+      const float* kept = call.record(last, row) + (unit / kWidth * 5 + 4) * kWidth;
       store_first(c + unit, load(kept), l.H - unit);
     }
   }
@@ -387,13 +381,14 @@ void run(const Worker& worker, const Call& call) {
   const int64_t element = sizeof(typename Panel::Element);
   const Part part = part_of(worker, l.B, l.padded * l.cell.gates * l.H * element);
   const Part everybody = {{0, l.B}, worker.count, worker.index, false};
-  for (int64_t t = 0; t < l.T; t += l.ahead) {
-    const int64_t steps = l.T - t < l.ahead ? l.T - t : l.ahead;
-    input_steps<Panel, kInputVectors>(call, part.alone ? everybody : part, t, steps);
+  for (int64_t s = 0; s < l.T; s += l.ahead) {
+    const int64_t steps = l.T - s < l.ahead ? l.T - s : l.ahead;
+    input_steps<Panel, kInputVectors>(call, part.alone ? everybody : part,
+                                      call.first_time(s, steps), steps);
     if (part.alone) worker.sync();
-    for (int64_t i = 0; i < steps; ++i)
-      recur<Panel, kCell>(worker, call, part, t + i);
-    if (part.alone && t + steps < l.T) worker.sync();
+    for (int64_t i = s; i < s + steps; ++i)
+      recur<Panel, kCell>(worker, call, part, call.time(i));
+    if (part.alone && s + steps < l.T) worker.sync();
   }
   worker.sync();
   write_last(worker, call);

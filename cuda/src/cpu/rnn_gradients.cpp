@@ -26,7 +26,7 @@ void dx_panel(const Call& call, Range rows, int64_t group) {
   alignas(64) static const float kZeros[kVectors * kWidth] = {};
   const int64_t GH = call.l.cell.gates * call.l.H, I = call.l.I;
   const bool accumulate = (call.rnn.flags & FRNN_ACCUMULATE_DX) != 0;
-  float* dx = writable_at(call.rnn.dx) + call.chunk.first * call.l.B * I + group * kWidth;
+  float* dx = writable_at(call.rnn.dx) + call.x_at(call.chunk_time(), 0) + group * kWidth;
   Product p{};
   p.a_row = call.gradient_row;
   p.bias = kZeros;
@@ -36,12 +36,12 @@ void dx_panel(const Call& call, Range rows, int64_t group) {
     const int64_t row = rows.first + first;
     for (int64_t k = 0; k < GH; k += kBlock) {
       p.k = GH - k < kBlock ? GH - k : kBlock;
-      p.a = call.gradient(call.chunk.first, row) + k;
+      p.a = call.chunk_gradients(row) + k;
       p.b = call.w_ih + (group * GH + k * kVectors) * kWidth;
       Multiply::multiply(height, p);
       for (int64_t i = 0; i < height; ++i) {
         for (int v = 0; v < kVectors; ++v) {
-          float* to = dx + (row + i) * I + v * kWidth;
+          float* to = dx + (row + i) * call.x_ld + v * kWidth;
           const int64_t lanes = I - (group + v) * kWidth;
           const Vec old = accumulate || k > 0 ? load_first(to, lanes) : Vec(0.0f);
           store_first(to, load(sums + (i * kVectors + v) * kWidth) + old, lanes);
@@ -83,7 +83,7 @@ struct Block {
   int64_t column, row, rows;
 };
 
-// A^T B over steps [t, t + steps) of the chunk, where A is a block of the gradients and B has N
+// A^T B over times [t, t + steps) of the chunk, where A is a block of the gradients and B has N
 // columns, into its rows of dw.
 Gemm weight_product(const Call& call, const Block& block, int64_t t, int64_t steps,
                     const float* other, int64_t other_row, int64_t N, int64_t dw, bool accumulate) {
@@ -91,7 +91,7 @@ Gemm weight_product(const Call& call, const Block& block, int64_t t, int64_t ste
   g.M = block.rows;
   g.N = N;
   g.K = steps * call.l.B;
-  g.a = call.gradient(t, 0) + block.column;
+  g.a = call.chunk_gradients((t - call.chunk_time()) * call.l.B) + block.column;
   g.a_row = 1;
   g.a_column = call.gradient_row;
   g.b = other;
@@ -103,7 +103,7 @@ Gemm weight_product(const Call& call, const Block& block, int64_t t, int64_t ste
   return g;
 }
 
-// Both weights' products of one block over steps that have their states in one matrix. Where one
+// Both weights' products of one block over times that have their states in one matrix. Where one
 // of the two is not wanted, the other is done alone.
 void both_products(const Worker& worker, const Call& call, const Block& block, int64_t t,
                    int64_t steps, bool input, bool recurrent, bool accumulate) {
@@ -114,8 +114,8 @@ void both_products(const Worker& worker, const Call& call, const Block& block, i
   recurrent = recurrent && rnn.dw_hh != 0;
   Gemm x{}, h{};
   if (input) {
-    x = weight_product(call, block, t, steps, floats_at(rnn.x) + t * call.l.B * I, I, I, rnn.dw_ih,
-                       accumulate);
+    x = weight_product(call, block, t, steps, floats_at(rnn.x) + call.x_at(t, 0), call.x_ld, I,
+                       rnn.dw_ih, accumulate);
   }
   if (recurrent) {
     h = weight_product(call, block, t, steps, call.state(t), call.state_row(t), H, rnn.dw_hh,
@@ -129,19 +129,21 @@ void both_products(const Worker& worker, const Call& call, const Block& block, i
   }
 }
 
-// The first step's state is not in one matrix with the others'.
+// The state before the first step, which a reverse call takes last, lies apart from the others.
 void block_products(const Worker& worker, const Call& call, const Block& block, bool input,
                     bool recurrent, bool accumulate) {
-  const int64_t t = call.chunk.first, apart = t == 0 && recurrent ? 1 : 0;
-  both_products(worker, call, block, t + apart, call.chunk.steps - apart, input, recurrent,
-                accumulate);
-  if (apart == 0) return;
-  both_products(worker, call, block, 0, 1, input, recurrent,
-                accumulate || call.chunk.steps > apart);
+  const int64_t steps = call.chunk.steps, t = call.chunk_time();
+  if (!recurrent || call.chunk.first > 0) {
+    both_products(worker, call, block, t, steps, input, recurrent, accumulate);
+    return;
+  }
+  const int64_t others = call.reverse ? t : t + 1;
+  both_products(worker, call, block, others, steps - 1, input, recurrent, accumulate);
+  both_products(worker, call, block, call.time(0), 1, input, recurrent, accumulate || steps > 1);
 }
 
 void weight_gradients(const Worker& worker, const Call& call, bool accumulate) {
-  const int64_t H = call.l.H, t = call.chunk.first;
+  const int64_t H = call.l.H, t = call.chunk_time();
   switch (call.rnn.cell) {
     case FRNN_GRU:  // the input's and the recurrent part of n have gradients of their own
       block_products(worker, call, {0, 0, 2 * H}, true, true, accumulate);
@@ -163,7 +165,7 @@ void weight_gradients(const Worker& worker, const Call& call, bool accumulate) {
 void bias_gradients(const Worker& worker, const Call& call, bool accumulate) {
   const Layout& l = call.l;
   const int64_t H = l.H, GH = l.cell.gates * H, rows = call.chunk.steps * l.B;
-  const float* gradients = call.gradient(call.chunk.first, 0);
+  const float* gradients = call.chunk_gradients(0);
   if (call.rnn.db_ih != 0) {
     column_sums(worker, gradients, rows, call.gradient_row, GH, writable_at(call.rnn.db_ih),
                 accumulate);

@@ -12,7 +12,7 @@ Status not_packed(const std::string& backend) {
     return Status::fail(
         FRNN_UNSUPPORTED,
         "rnn.packed_dtype: the cpu backend packs the weights of the plain LSTM, GRU and RNN alone, "
-        "in forward direction over dense time-first rows without lengths, norm, clip and masks: "
+        "over time-first rows without lengths, norm, clip and masks: "
         "use FRNN_F32, which changes no result, or round the parameters themselves");
   }
   return Status::fail(

@@ -21,8 +21,8 @@ import org.jspecify.annotations.Nullable;
  * which halves what a step has to read; sums, biases and states stay fp32. It serves no call for
  * training.
  *
- * <p>Only the cpu backend packs, and of its networks those of one direction with the plain {@link
- * Cell#LSTM}, GRU or RNN, time first and without norm, projection, clip and masks. Elsewhere {@link
+ * <p>Only the cpu backend packs, and of its networks those of the plain {@link Cell#LSTM}, GRU
+ * or RNN, time first and without norm, projection, clip and masks. Elsewhere {@link
  * #bytes()} is 0, F32 changes nothing and BF16 is refused. A call with {@linkplain RnnCall#lengths
  * lengths} reads the parameters.
  *

@@ -221,9 +221,9 @@ class PackedWeightsTest {
   @MethodSource("dev.fusedrnn.Backends#all")
   void bf16IsRefusedWhereNothingIsPacked(Backend backend) {
     try (Device device = Device.open(backend);
-        Reader both = new Reader(device, Cell.GRU, b -> b.bidirectional(true));
+        Reader turned = new Reader(device, Cell.GRU, b -> b.batchFirst(true));
         Reader reader = lstm(device)) {
-      unsupported("packed_dtype: the ", () -> both.rnn.newPackedWeights(both.parameters, bf16()));
+      unsupported("packed_dtype: the ", () -> turned.rnn.newPackedWeights(turned.parameters, bf16()));
       if (backend != Backend.CPU) {
         unsupported(
             "packed_dtype: the " + backend.label() + " backend reads the parameters",
