@@ -140,6 +140,7 @@ public final class Main implements Callable<Integer> {
    */
   public static CommandLine commandLine() {
     return new CommandLine(new Main())
+        .setAllowSubcommandsAsOptionParameters(true) // --backend cpu, beside the command cpu
         .setExecutionExceptionHandler(
             (error, command, parsed) -> {
               boolean explained =
