@@ -25,12 +25,14 @@ std::string processor_name() {
 }
 
 int64_t second_level_cache_bytes() {
-  constexpr int64_t kUsual = 1 << 20;
+  static const int64_t known = [] {
 #if defined(_SC_LEVEL2_CACHE_SIZE)
-  const int64_t bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  if (bytes > 0) return bytes;
+    const int64_t bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    if (bytes > 0) return bytes;
 #endif
-  return kUsual;
+    return int64_t{1} << 20;
+  }();
+  return known;
 }
 
 int64_t memory_bytes() {

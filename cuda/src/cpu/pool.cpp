@@ -111,12 +111,6 @@ void Worker::sync() const {
   if (count > 1) barrier->wait(index);
 }
 
-// What of a core's second-level cache weights may take, beside what else a step touches.
-static int64_t stays_bytes() {
-  static const int64_t bytes = second_level_cache_bytes() / 8 * 5;
-  return bytes;
-}
-
 // Memory for the products of a team of `count`.
 class Pool::Scratch {
   static constexpr size_t kHugePage = 2 << 20;
@@ -157,8 +151,8 @@ struct Pool::Task {
   Barrier* barrier;
 
   void execute(int index) const {
-    const Worker worker{index,   count,        scratch->own(index), scratch->shared(),
-                        barrier, stays_bytes()};
+    const Worker worker{
+        index, count, scratch->own(index), scratch->shared(), barrier, second_level_cache_bytes()};
     job(worker, context);
   }
 };

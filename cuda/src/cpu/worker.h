@@ -20,7 +20,8 @@ struct Worker {
   float* own;     // kOwnFloats, this member's alone
   float* shared;  // kSharedFloats, the team's
   Barrier* barrier;
-  // Recurrent weights up to this size stay in a member's own cache from step to step.
+  // Size of a member's own cache: recurrent weights that are no larger mostly stay in it from step
+  // to step.
   int64_t stays_bytes;
 
   void sync() const;
