@@ -1,5 +1,6 @@
 // The thread pool: every member runs once, barriers hold, many callers at once, growing teams,
-// waking after sleep, a forked child, and no thread left when the last user is gone.
+// waking after sleep, a member without a processor, a forked child, and no thread left when the
+// last user is gone.
 
 #include "cpu/pool.h"
 
@@ -62,6 +63,18 @@ void many_callers(Pool& pool) {
   FRNN_CHECK(total.load() == 4 * 200);
 }
 
+// A member that keeps the others waiting, as one without a processor does, is noticed; and
+// forgotten.
+void crowd(Pool& pool) {
+  pool.run(2, [&](const Worker& worker) {
+    if (worker.index == 1) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    worker.sync();
+  });
+  FRNN_CHECK(Pool::crowded());
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  FRNN_CHECK(!Pool::crowded());
+}
+
 void forked_child(Pool& pool) {
   const pid_t child = fork();
   if (child == 0) {
@@ -88,6 +101,7 @@ int main() {
       if (i % 10 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
     many_callers(*pool);
+    crowd(*pool);
     forked_child(*pool);
     rounds(*pool, 3, 5);
     FRNN_CHECK(threads_of_process() == before + 4);

@@ -20,8 +20,14 @@ struct Machine {
   const Kernels& kernels;
   int threads;
 
-  // A team for so much work: waking a thread costs as much as some million operations.
-  int team(double operations) const { return operations < 1e6 ? 1 : threads; }
+  // A team for so much work: waking a thread costs as much as some million operations. What takes
+  // one thread no longer than a time slice of another program does not wait for a crowded
+  // processor.
+  int team(double operations) const {
+    constexpr double kWorthWaking = 1e6, kWorthWaiting = 2e8;
+    const bool alone = operations < kWorthWaking || (operations < kWorthWaiting && Pool::crowded());
+    return alone ? 1 : threads;
+  }
 };
 
 // As memmove; a team shares out what is large.

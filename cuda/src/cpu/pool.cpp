@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -29,6 +30,17 @@ inline void relax() {
 // training loop, shorter than a time slice.
 constexpr int kSpins = 2500;
 
+int64_t now_us() {
+  using namespace std::chrono;
+  return duration_cast<microseconds>(steady_clock::now().time_since_epoch()).count();
+}
+
+// A thread that keeps another waiting for so long has lost its processor to somebody else.
+constexpr int64_t kTakenAwayUs = 500;
+// Some time slices of whoever took it.
+constexpr int64_t kCrowdedUs = 25'000;
+std::atomic<int64_t> crowded_until{0};
+
 // Waits for `ready` without sleeping; gives the processor away where it takes long, since the
 // thread that is waited for may need it.
 template <typename Ready>
@@ -37,8 +49,11 @@ void spin_until(const Ready& ready) {
     if (ready()) return;
     relax();
   }
+  const int64_t start = now_us();
   while (!ready())
     sched_yield();
+  const int64_t end = now_us();
+  if (end - start > kTakenAwayUs) crowded_until.store(end + kCrowdedUs, std::memory_order_relaxed);
 }
 
 // Counts forks, so that a child knows that its parent's threads did not come along.
@@ -197,6 +212,14 @@ void Pool::serve(Member* member) {
     task->execute(member->index);
     member->task.store(nullptr, std::memory_order_release);
   }
+}
+
+bool Pool::crowded() {
+  const int64_t until = crowded_until.load(std::memory_order_relaxed);
+  if (until == 0) return false;
+  if (now_us() < until) return true;
+  crowded_until.store(0, std::memory_order_relaxed);
+  return false;
 }
 
 std::shared_ptr<Pool> Pool::shared() {

@@ -55,6 +55,10 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
+  // Whether a team's member was lately kept waiting as only one is whose fellow has lost its
+  // processor to another program: then short work is done sooner by one thread than by a team.
+  static bool crowded();
+
   // Runs `job` on a team of at most `count` and returns when all have ended.
   void run(int count, Job job, const void* context);
 
