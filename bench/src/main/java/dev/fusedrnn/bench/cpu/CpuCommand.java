@@ -37,7 +37,7 @@ import picocli.CommandLine.Spec;
       "Times are medians of all operations of all rounds; in a round every engine runs one block."
           + " A peer is tried in several settings of its threads, and its best counts. Ratios are"
           + " the peer's time over ours: above 1, ours is faster. Share: of the limit, which is the"
-          + " case's products at the rate of the fastest product of 1024 x 1024 in the same run.",
+          + " case's products at the rate of the fastest product of 1024 x 1024 just before.",
       "Variables such as OMP_*, OPENBLAS_* and MKL_* are taken out of every engine's environment.",
       "Exit codes: 0 measured, whether goals were met or missed; 1 an engine was wrong or failed;"
           + " 2 the command line, or peers that are not built."
@@ -136,13 +136,19 @@ public final class CpuCommand implements Callable<Integer> {
 
   private void measure(CpuRun run, CpuReport report, List<CpuCase> cases, int count) {
     PrintWriter err = spec.commandLine().getErr();
-    Map<String, Double> limit = run.limit();
-    report.limit(count, CpuRun.GEMM, limit);
-    double most = limit.values().stream().mapToDouble(rate -> rate).max().orElse(0);
+    String group = "";
+    double limit = 0;
     for (int i = 0; i < cases.size(); i++) {
-      err.printf("[%d/%d] %s, threads %d%n", i + 1, cases.size(), cases.get(i).title(), count);
+      CpuCase shape = cases.get(i);
+      err.printf("[%d/%d] %s, threads %d%n", i + 1, cases.size(), shape.title(), count);
       err.flush();
-      CaseResult result = run.measure(cases.get(i), most);
+      if (!shape.group().equals(group)) { // again for each table: clocks of cores change
+        group = shape.group();
+        Map<String, Double> rates = run.limit();
+        report.limit(count, CpuRun.GEMM, rates);
+        limit = rates.values().stream().mapToDouble(rate -> rate).max().orElse(0);
+      }
+      CaseResult result = run.measure(shape, limit);
       if (!result.engines().isEmpty()) {
         report.add(result);
       }

@@ -76,8 +76,6 @@ final class CpuRun implements AutoCloseable {
 
   /** GFLOP/s of a large product by each engine that has one. */
   Map<String, Double> limit() {
-    progress.println("limit, " + threads + " threads");
-    progress.flush();
     List<ChildProcess> ready = new ArrayList<>();
     for (ChildProcess child : children) {
       if (child.ask(Request.gemm(GEMM)).absent() == null) {
@@ -85,7 +83,8 @@ final class CpuRun implements AutoCloseable {
       }
     }
     Map<String, Double> rates = new LinkedHashMap<>();
-    race.run(ready)
+    new Race(Math.min(race.rounds(), 3), Math.min(race.millis(), 100), 60, race.quiet())
+        .run(ready)
         .forEach(
             (engine, best) -> rates.put(engine, 2.0 * GEMM * GEMM * GEMM / best.times().median()));
     return rates;
