@@ -16,11 +16,9 @@ E* at(int64_t address) {
   return reinterpret_cast<E*>(address);
 }
 
-// Few rows of a small layer leave the others too little to do for what it costs to meet.
 int team_of(const Machine& machine, const frnn_rnn& rnn) {
   const double gates = static_cast<double>(gates_of(rnn.cell, rnn.variant) * rnn.H);
   const double row = 2.0 * gates * static_cast<double>(rnn.I + width_of(rnn.H, rnn.P));
-  if (rnn.B < 8 && row * static_cast<double>(rnn.B) < 1.8e5) return 1;
   return machine.team(row * static_cast<double>(rnn.T * rnn.B));
 }
 
