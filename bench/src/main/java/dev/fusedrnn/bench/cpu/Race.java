@@ -25,7 +25,7 @@ record Race(int rounds, int millis, int warmUp, Quiet quiet) {
    *
    * @param label the best setting; empty where there is one alone
    * @param times of it
-   * @param bytes Java heap an operation of the last block
+   * @param bytes Java heap an operation, of the block with the least: the JIT allocates too
    */
   record Best(String label, Times times, double bytes) {}
 
@@ -62,7 +62,7 @@ record Race(int rounds, int millis, int warmUp, Quiet quiet) {
     return new Best(
         label,
         Times.of(counted.stream().map(Quiet.Block::nanos).toList()),
-        blocks.get(blocks.size() - 1).bytes());
+        blocks.stream().mapToDouble(Quiet.Block::bytes).min().orElse(0));
   }
 
   private List<ChildProcess> warmUp(List<ChildProcess> children) {

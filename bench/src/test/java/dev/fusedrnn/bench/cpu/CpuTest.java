@@ -116,7 +116,7 @@ class CpuTest {
     Quiet.Block loud = new Quiet.Block(new long[] {100, 100, 100}, 8, false);
     Quiet.Block quiet = new Quiet.Block(new long[] {10, 20}, 0, true);
     assertEquals(15, Race.best("", List.of(loud, quiet)).times().median());
-    assertEquals(0, Race.best("", List.of(loud, quiet)).bytes()); // of the last: the JIT is done
+    assertEquals(0, Race.best("", List.of(loud, quiet)).bytes()); // the least
     assertEquals(100, Race.best("", List.of(loud, loud)).times().median());
   }
 
