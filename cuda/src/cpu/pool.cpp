@@ -35,25 +35,39 @@ int64_t now_us() {
   return duration_cast<microseconds>(steady_clock::now().time_since_epoch()).count();
 }
 
-// A thread that keeps another waiting for so long has lost its processor to somebody else.
+// A thread that keeps another waiting for so long, and does not run meanwhile, has lost its
+// processor to somebody else.
 constexpr int64_t kTakenAwayUs = 500;
 // Some time slices of whoever took it.
 constexpr int64_t kCrowdedUs = 25'000;
 std::atomic<int64_t> crowded_until{0};
 
-// Waits for `ready` without sleeping; gives the processor away where it takes long, since the
-// thread that is waited for may need it.
+// The time for which a thread has run, by its clock; 0 where there is none.
+int64_t ran_us(clockid_t clock) {
+  timespec t{};
+  return clock_gettime(clock, &t) == 0 ? int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000 : 0;
+}
+
+// Waits without sleeping for what the thread with that clock will do; gives the processor away
+// where it takes long, since that thread may need it.
 template <typename Ready>
-void spin_until(const Ready& ready) {
+void spin_until(clockid_t clock, const Ready& ready) {
   for (int i = 0; i < kSpins; ++i) {
     if (ready()) return;
     relax();
   }
-  const int64_t start = now_us();
+  const int64_t start = now_us(), ran = ran_us(clock);
   while (!ready())
     sched_yield();
-  const int64_t end = now_us();
-  if (end - start > kTakenAwayUs) crowded_until.store(end + kCrowdedUs, std::memory_order_relaxed);
+  const int64_t end = now_us(), waited = end - start;
+  if (waited > kTakenAwayUs && ran_us(clock) - ran < waited / 2) {
+    crowded_until.store(end + kCrowdedUs, std::memory_order_relaxed);
+  }
+}
+
+clockid_t clock_of(pthread_t thread) {
+  clockid_t clock;
+  return pthread_getcpuclockid(thread, &clock) == 0 ? clock : CLOCK_MONOTONIC;
 }
 
 // Counts forks, so that a child knows that its parent's threads did not come along.
@@ -106,7 +120,7 @@ void Barrier::wait(int index) {
   flags_[index].phase.store(phase, std::memory_order_release);
   for (int i = 0; i < count_; ++i) {
     // A member that is ahead by one waits for this one.
-    spin_until([&] {
+    spin_until(flags_[i].clock, [&] {
       return static_cast<int32_t>(flags_[i].phase.load(std::memory_order_acquire) - phase) >= 0;
     });
   }
@@ -119,7 +133,8 @@ void Barrier::wait_at_counter() {
     phase_.store(phase + 1, std::memory_order_release);
     return;
   }
-  spin_until([&] { return phase_.load(std::memory_order_acquire) != phase; });
+  // Whoever comes last is not known: a clock that always runs.
+  spin_until(CLOCK_MONOTONIC, [&] { return phase_.load(std::memory_order_acquire) != phase; });
 }
 
 void Worker::sync() const {
@@ -174,7 +189,8 @@ struct Pool::Task {
 
 // A thread and its letter box: a task is put in, and taken out when it is done.
 struct Pool::Member {
-  explicit Member(int index) : index(index), thread(serve, this) {}
+  explicit Member(int index)
+      : index(index), thread(serve, this), clock(clock_of(thread.native_handle())) {}
 
   void post(const Task* next) {
     task.store(next, std::memory_order_seq_cst);
@@ -191,7 +207,8 @@ struct Pool::Member {
   std::atomic<bool> stop{false};
   std::mutex mutex;
   std::condition_variable condition;
-  std::thread thread;  // last, so that all above is there when it starts
+  std::thread thread;  // behind all that it uses, so that they are there when it starts
+  const clockid_t clock;
 };
 
 void Pool::serve(Member* member) {
@@ -323,13 +340,17 @@ void Pool::run(int count, Job job, const void* context) {
   }
   if (count > 1) keep_apart(count);
   Barrier barrier(count);
+  barrier.set_clock(0, clock_of(pthread_self()));
+  for (int i = 1; i < count; ++i)
+    barrier.set_clock(i, members_[i - 1]->clock);
   const Task task{job, context, count, team_scratch_.get(), &barrier};
   for (int i = 1; i < count; ++i)
     members_[i - 1]->post(&task);
   task.execute(0);
   for (int i = 1; i < count; ++i) {
     Member& member = *members_[i - 1];
-    spin_until([&] { return member.task.load(std::memory_order_acquire) == nullptr; });
+    spin_until(member.clock,
+               [&] { return member.task.load(std::memory_order_acquire) == nullptr; });
   }
 }
 

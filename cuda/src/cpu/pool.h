@@ -7,6 +7,8 @@
 #ifndef FUSEDRNN_SRC_CPU_POOL_H_
 #define FUSEDRNN_SRC_CPU_POOL_H_
 
+#include <time.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -27,12 +29,17 @@ int usable_processors();
 class Barrier {
  public:
   explicit Barrier(int count) : count_(count) {}
+  // By which the others tell whether a member that they wait for is running.
+  void set_clock(int index, clockid_t clock) {
+    if (index < kFlags) flags_[index].clock = clock;
+  }
   void wait(int index);
 
  private:
   static constexpr int kFlags = 8;
   struct alignas(64) Flag {
     std::atomic<uint32_t> phase{0};
+    clockid_t clock = CLOCK_MONOTONIC;
   };
 
   void wait_at_counter();
@@ -55,8 +62,8 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  // Whether a team's member was lately kept waiting as only one is whose fellow has lost its
-  // processor to another program: then short work is done sooner by one thread than by a team.
+  // Whether a member of a team lately waited for one that had lost its processor to another
+  // program: then short work is done sooner by one thread than by a team.
   static bool crowded();
 
   // Runs `job` on a team of at most `count` and returns when all have ended.
