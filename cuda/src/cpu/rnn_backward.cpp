@@ -136,12 +136,6 @@ struct Inner {
   int64_t column, row, k;
 };
 
-// The tile whose panel is fetched meanwhile; no lines where it need not be.
-struct Ahead {
-  const char* panel;
-  int64_t lines;  // cache lines
-};
-
 // Fetches what the cells of a tile will read: they come to it backwards in time, which no processor
 // foresees, and have a whole product to wait for it.
 template <int kGroups>
@@ -167,55 +161,90 @@ FRNN_CPU_INLINE void fetch_records(const Call& call, int64_t t, int64_t row, int
   }
 }
 
-// The products of step s for the tiles and rows of this member. `from` is the step whose gradients
-// are multiplied; where it is T, the sums are dhT. `ranges` inner ranges are added up. s = -1
-// stands for the initial state.
-template <typename Cell, int kGroups>
-void tile_step(const Call& call, Range rows, int64_t s, int64_t from, const Inner* ranges,
-               int count, int64_t group, Ahead ahead) {
+// Rows whose sums wait in L1 while a panel goes over them part by part.
+constexpr int64_t kStripRows = 64;
+// Rows of weights in a part: with four vectors 128 KiB, which stay in L2 for all rows of a strip,
+// beside the part behind it that is fetched meanwhile.
+constexpr int64_t kPartRows = 512;
+
+// What the products of one step have in common.
+struct Step {
+  int64_t s;     // the step whose dh is summed; -1 stands for the initial state
+  int64_t from;  // the step whose gradients are multiplied; where it is T, the sums are dhT
+  const Inner* ranges;
+  int count;   // of inner ranges, which are added up
+  bool fetch;  // the weights do not stay in L2: what is multiplied next is fetched
+};
+
+// The sums of a strip of rows and one panel, sums[row][kGroups * kWidth]. `next` is the panel
+// behind this one.
+template <int kGroups>
+void sum_strip(const Call& call, const Step& step, Range rows, int64_t group, const float* next,
+               float* sums) {
+  constexpr int64_t kPanel = kGroups * kWidth;
   using First = Products<kGroups, 0>;
   using Next = Products<kGroups, kGroups>;
-  const Layout& l = call.l;
-  const int64_t t = call.time(s < 0 ? 0 : s);
-  alignas(64) float sums[First::kRows * kGroups * kWidth];
-  alignas(64) static const float kZeros[kGroups * kWidth] = {};
-  const float* panel = call.w_hh + group * kWidth * l.cell.gates * l.H;
+  alignas(64) static const float kZeros[kPanel] = {};
+  const float* panel = call.w_hh + group * kWidth * call.l.cell.gates * call.l.H;
   Product p{};
   p.a_row = call.gradient_row;
-  p.start = p.out = sums;
-  p.start_row = p.out_row = kGroups * kWidth;
+  p.start_row = p.out_row = kPanel;
   p.bias = kZeros;
-  int64_t fetched = 0;  // cache lines
-  for_pieces(rows.size(), First::kRows, [&](int64_t first, int64_t height) {
-    const int64_t row = rows.first + first;
-    if (s >= 0) fetch_records<kGroups>(call, t, row, height, group);
-    for (int r = 0; r < count && from < l.T; ++r) {
-      p.k = ranges[r].k;
-      p.ahead = nullptr;
-      if (fetched + p.k <= ahead.lines) p.ahead = ahead.panel + fetched * kLine;
-      fetched += p.k;
-      p.a = call.gradient(from, row) + ranges[r].column;
-      p.b = panel + ranges[r].row * kGroups * kWidth;
-      if (r == 0) {
-        First::multiply(height, p);
-      } else {
-        Next::multiply(height, p);
-      }
+  for (int r = 0; r < step.count; ++r) {
+    const Inner& range = step.ranges[r];
+    for (int64_t k = 0; k < range.k; k += kPartRows) {
+      p.k = range.k - k < kPartRows ? range.k - k : kPartRows;
+      p.b = panel + (range.row + k) * kPanel;
+      const bool last = r + 1 == step.count && k + p.k == range.k;
+      const auto* ahead =
+          reinterpret_cast<const char*>(last ? next : panel + (range.row + k + p.k) * kPanel);
+      int64_t fetched = 0;  // cache lines
+      for_pieces(rows.size(), First::kRows, [&](int64_t first, int64_t height) {
+        const int64_t row = rows.first + first;
+        if (last && step.s >= 0) {
+          fetch_records<kGroups>(call, call.time(step.s), row, height, group);
+        }
+        p.ahead = nullptr;
+        if (step.fetch && (fetched + p.k) * kLine <= p.k * kPanel * 4) {
+          p.ahead = ahead + fetched * kLine;
+          fetched += p.k;
+        }
+        p.a = call.gradient(step.from, row) + range.column + k;
+        p.start = p.out = sums + first * kPanel;
+        if (r == 0 && k == 0) {
+          First::multiply(height, p);
+        } else {
+          Next::multiply(height, p);
+        }
+      });
     }
-    for (int64_t i = 0; i < height; ++i) {
+  }
+}
+
+// One tile of units, from its sums through the cell.
+template <typename Cell, int kGroups>
+void tile_step(const Call& call, const Step& step, Range rows, int64_t group, const float* next) {
+  const Layout& l = call.l;
+  const int64_t t = call.time(step.s < 0 ? 0 : step.s);
+  const bool sums_up = step.from < l.T;
+  alignas(64) float sums[kStripRows * kGroups * kWidth];
+  for (int64_t first = rows.first; first < rows.last; first += kStripRows) {
+    const int64_t last = first + kStripRows < rows.last ? first + kStripRows : rows.last;
+    if (sums_up) sum_strip<kGroups>(call, step, {first, last}, group, next, sums);
+    for (int64_t row = first; row < last; ++row) {
       for (int g = 0; g < kGroups; ++g) {
-        const Spot at{s, t, row + i, (group + g) * kWidth, l.H - (group + g) * kWidth};
+        const Spot at{step.s, t, row, (group + g) * kWidth, l.H - (group + g) * kWidth};
         if (at.lanes <= 0) break;
         Vec dh(0.0f);
-        if (from < l.T) {
-          dh = load(sums + (i * kGroups + g) * kWidth);
+        if (sums_up) {
+          dh = load(sums + ((row - first) * kGroups + g) * kWidth);
         } else if (call.rnn.dhT != 0) {
           dh = load_first(floats_at(call.rnn.dhT) + at.row * l.H + at.unit, at.lanes);
         }
         Cell::apply(call, at, dh);
       }
     }
-  });
+  }
 }
 
 template <typename Cell>
@@ -225,26 +254,23 @@ void step(const Worker& worker, const Call& call, const Part& part, int64_t s, i
   const Range tiles = part.share((call.l.groups + kBackwardGroups - 1) / kBackwardGroups);
   const int64_t group_floats = kWidth * call.l.cell.gates * call.l.H;
   const bool fetch = tiles.size() * kBackwardGroups * group_floats * 4 > worker.stays_bytes;
+  const Step step{s, from, ranges, count, fetch};
   for (int64_t tile = tiles.first; tile < tiles.last; ++tile) {
     const int64_t group = tile * kBackwardGroups;
-    const int64_t next = (tile + 1 < tiles.last ? tile + 1 : tiles.first) * kBackwardGroups;
-    const int64_t groups = call.l.groups - next;
-    const Ahead ahead = {
-        reinterpret_cast<const char*>(call.w_hh + next * group_floats),
-        fetch ? group_floats * (groups < kBackwardGroups ? groups : kBackwardGroups) * 4 / kLine
-              : 0};
+    const float* next = call.w_hh + (tile + 1 < tiles.last ? tile + 1 : tiles.first) *
+                                        kBackwardGroups * group_floats;
     switch (call.l.groups - group) {
       case 1:
-        tile_step<Cell, 1>(call, part.rows, s, from, ranges, count, group, ahead);
+        tile_step<Cell, 1>(call, step, part.rows, group, next);
         break;
       case 2:
-        tile_step<Cell, 2>(call, part.rows, s, from, ranges, count, group, ahead);
+        tile_step<Cell, 2>(call, step, part.rows, group, next);
         break;
       case 3:
-        tile_step<Cell, 3>(call, part.rows, s, from, ranges, count, group, ahead);
+        tile_step<Cell, 3>(call, step, part.rows, group, next);
         break;
       default:
-        tile_step<Cell, 4>(call, part.rows, s, from, ranges, count, group, ahead);
+        tile_step<Cell, 4>(call, step, part.rows, group, next);
     }
   }
 }
