@@ -4,6 +4,8 @@
 //
 //   cpu_bench [isa [rounds]]
 //
+// `packed` and `bf16` are inference with weights that were packed once, as they are and rounded.
+//
 // Operations counted: 2 T B G H (I + H) for inference, three times as many for training (forward,
 // gradients of the inputs, gradients of the weights); gates and biases are left out.
 
@@ -80,6 +82,12 @@ struct Shape {
   int64_t T, B, I, H;
 };
 
+void must(const frnn::Status& status) {
+  if (status.ok()) return;
+  std::fprintf(stderr, "%s\n", status.text.c_str());
+  std::exit(1);
+}
+
 void layer(frnn::Device& device, int64_t cell, const char* name, const Shape& s, int threads,
            int rounds, double limit) {
   const int64_t G = frnn::gates_of(cell), BH = s.B * s.H;
@@ -106,31 +114,45 @@ void layer(frnn::Device& device, int64_t cell, const char* name, const Shape& s,
   const int64_t workspace_bytes =
       std::max({sizes.forward_workspace_bytes, sizes.backward_workspace_bytes,
                 bare.forward_workspace_bytes});
-  if (!device.alloc(workspace_bytes, &r.workspace).ok()) std::abort();
-  if (!device.alloc(std::max<int64_t>(sizes.reserve_bytes, 1), &r.reserve).ok()) std::abort();
+  must(device.alloc(workspace_bytes, &r.workspace));
+  must(device.alloc(std::max<int64_t>(sizes.reserve_bytes, 1), &r.reserve));
   r.workspace_bytes = workspace_bytes, r.reserve_bytes = sizes.reserve_bytes;
   const double gflop = 2e-9 * static_cast<double>(s.T * s.B * G * s.H * (s.I + s.H));
-  for (int train = 0; train < 2; ++train) {
-    r.flags = train != 0 ? FRNN_TRAINING : 0;
-    double forward_ms = 1e30;
-    const Times t = time_of(rounds, [&] {
-      const Clock::time_point begin = Clock::now();
-      if (!device.rnn_forward(r).ok()) std::abort();
-      forward_ms = std::min(
-          forward_ms, std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
-      if (train != 0 && !device.rnn_backward(r).ok()) std::abort();
-    });
-    const double rate = (train != 0 ? 3 : 1) * gflop / t.least_ms * 1e3;
+  const auto report = [&](const char* what, const Times& t, double work) {
+    const double rate = work / t.least_ms * 1e3;
     std::printf(
-        "%-5s %s %3ldx%2ldx%3ldx%3ld %d threads  %8.3f ms  median %8.3f  %6.1f GFLOP/s  "
-        "%3.0f%%%s",
-        name, train != 0 ? "train" : "infer", static_cast<long>(s.T), static_cast<long>(s.B),
-        static_cast<long>(s.I), static_cast<long>(s.H), threads, t.least_ms, t.median_ms, rate,
-        100 * rate / limit, train != 0 ? "" : "\n");
-    if (train != 0) std::printf("  (forward %.3f)\n", forward_ms);
+        "%-5s %-6s %3ldx%2ldx%3ldx%3ld %d threads  %8.3f ms  median %8.3f  %6.1f GFLOP/s  %3.0f%%",
+        name, what, static_cast<long>(s.T), static_cast<long>(s.B), static_cast<long>(s.I),
+        static_cast<long>(s.H), threads, t.least_ms, t.median_ms, rate, 100 * rate / limit);
+  };
+  r.flags = 0;
+  const auto infer = [&](const char* what) {
+    report(what, time_of(rounds, [&] { must(device.rnn_forward(r)); }), gflop);
+    std::printf("\n");
+  };
+  infer("infer");
+  for (const auto& [dtype, what] :
+       {std::pair<int64_t, const char*>{FRNN_F32, "packed"}, {FRNN_BF16, "bf16"}}) {
+    r.packed_dtype = dtype, r.packed_bytes = frnn::cpu_rnn_packed_bytes(r);
+    must(device.alloc(r.packed_bytes, &r.packed));
+    must(device.rnn_pack(r));
+    infer(what);
+    must(device.free(r.packed));
+    r.packed = 0;
   }
-  (void)device.free(r.workspace);
-  (void)device.free(r.reserve);
+  r.flags = FRNN_TRAINING;
+  double forward_ms = 1e30;
+  const Times t = time_of(rounds, [&] {
+    const Clock::time_point begin = Clock::now();
+    must(device.rnn_forward(r));
+    forward_ms = std::min(forward_ms,
+                          std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+    must(device.rnn_backward(r));
+  });
+  report("train", t, 3 * gflop);
+  std::printf("  (forward %.3f)\n", forward_ms);
+  must(device.free(r.workspace));
+  must(device.free(r.reserve));
 }
 
 }  // namespace
