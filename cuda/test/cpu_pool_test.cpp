@@ -72,6 +72,15 @@ void late(Pool& pool, const Work& work) {
   });
 }
 
+// A team measures what a meeting takes, and so often that a change is seen.
+void meeting(Pool& pool) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  FRNN_CHECK(Pool::meeting_is_old());
+  rounds(pool, 2, 1);
+  FRNN_CHECK(!Pool::meeting_is_old());
+  FRNN_CHECK(Pool::meeting() > 0);
+}
+
 // A member that does not run while others wait for it, as one without a processor, is noticed, and
 // forgotten; one that only has more to do is not.
 void crowd(Pool& pool) {
@@ -120,6 +129,7 @@ int main() {
       if (i % 10 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
     many_callers(*pool);
+    meeting(*pool);
     crowd(*pool);
     forked_child(*pool);
     rounds(*pool, 3, 5);

@@ -16,10 +16,18 @@ E* at(int64_t address) {
   return reinterpret_cast<E*>(address);
 }
 
+// Few rows are not shared out, and a team then meets again and again, and hands over its results:
+// some hundred meetings' time in all beside those of the steps.
 int team_of(const Machine& machine, const frnn_rnn& rnn) {
+  constexpr int64_t kRowsApart = 8;
+  constexpr double kMeetings = 100, kOperationsPerNs = 200;
   const double gates = static_cast<double>(gates_of(rnn.cell, rnn.variant) * rnn.H);
   const double row = 2.0 * gates * static_cast<double>(rnn.I + width_of(rnn.H, rnn.P));
-  return machine.team(row * static_cast<double>(rnn.T * rnn.B));
+  const double operations = row * static_cast<double>(rnn.T * rnn.B);
+  if (rnn.B >= kRowsApart) return machine.team(operations);
+  const double gain_ns = operations / kOperationsPerNs * (1 - 1.0 / machine.threads);
+  const bool gains = gain_ns > kMeetings * static_cast<double>(Pool::meeting());
+  return gains || Pool::meeting_is_old() ? machine.team(operations) : 1;
 }
 
 // Masks are drawn in training alone; without them nothing is dropped.

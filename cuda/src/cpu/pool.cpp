@@ -41,6 +41,10 @@ constexpr int64_t kTakenAwayUs = 500;
 // Some time slices of whoever took it.
 constexpr int64_t kCrowdedUs = 25'000;
 std::atomic<int64_t> crowded_until{0};
+// What a meeting of a team takes, where none was measured yet that of a usual server.
+std::atomic<int64_t> meeting_ns{300};
+std::atomic<int64_t> measured_us{0};  // when that was
+constexpr int64_t kMeasureAgainUs = 500'000;
 
 // The time for which a thread has run, by its clock; 0 where there is none.
 int64_t ran_us(clockid_t clock) {
@@ -181,8 +185,13 @@ struct Pool::Task {
   Barrier* barrier;
 
   void execute(int index) const {
-    const Worker worker{
-        index, count, scratch->own(index), scratch->shared(), barrier, second_level_cache_bytes()};
+    const Worker worker{index,
+                        count,
+                        scratch->own(index),
+                        scratch->shared(),
+                        barrier,
+                        second_level_cache_bytes(),
+                        meeting_ns.load(std::memory_order_relaxed)};
     job(worker, context);
   }
 };
@@ -237,6 +246,14 @@ bool Pool::crowded() {
   if (now_us() < until) return true;
   crowded_until.store(0, std::memory_order_relaxed);
   return false;
+}
+
+bool Pool::meeting_is_old() {
+  return now_us() - measured_us.load(std::memory_order_relaxed) > kMeasureAgainUs;
+}
+
+int64_t Pool::meeting() {
+  return meeting_ns.load(std::memory_order_relaxed);
 }
 
 std::shared_ptr<Pool> Pool::shared() {
@@ -339,6 +356,11 @@ void Pool::run(int count, Job job, const void* context) {
     team_scratch_ = std::make_unique<Scratch>(count);
   }
   if (count > 1) keep_apart(count);
+  if (count > 1) measure_meeting(count);
+  run_team(count, job, context);
+}
+
+void Pool::run_team(int count, Job job, const void* context) {
   Barrier barrier(count);
   barrier.set_clock(0, clock_of(pthread_self()));
   for (int i = 1; i < count; ++i)
@@ -352,6 +374,31 @@ void Pool::run(int count, Job job, const void* context) {
     spin_until(member.clock,
                [&] { return member.task.load(std::memory_order_acquire) == nullptr; });
   }
+}
+
+// How far processors lie apart differs between computers, and on a virtual one from minute to
+// minute: measured now and then, by some meetings in a row, of which the fastest batch counts.
+void Pool::measure_meeting(int count) {
+  constexpr int kBatches = 4, kMeetings = 16;
+  if (count == measured_count_ && !meeting_is_old()) return;
+  int64_t fastest = INT64_MAX;
+  const auto meet = [&](const Worker& worker) {
+    for (int batch = 0; batch < kBatches; ++batch) {
+      worker.sync();
+      const std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+      for (int i = 0; i < kMeetings; ++i)
+        worker.sync();
+      const int64_t ns = std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+      if (worker.index == 0) fastest = std::min(fastest, ns / kMeetings);
+    }
+  };
+  run_team(
+      count,
+      [](const Worker& worker, const void* f) { (*static_cast<const decltype(meet)*>(f))(worker); },
+      &meet);
+  meeting_ns.store(fastest, std::memory_order_relaxed);
+  measured_count_ = count;
+  measured_us.store(now_us(), std::memory_order_relaxed);
 }
 
 }  // namespace frnn::cpu

@@ -66,6 +66,11 @@ class Pool {
   // program: then short work is done sooner by one thread than by a team.
   static bool crowded();
 
+  // Nanoseconds that a team takes to meet, as last measured; and whether the next team is going to
+  // measure it again.
+  static int64_t meeting();
+  static bool meeting_is_old();
+
   // Runs `job` on a team of at most `count` and returns when all have ended.
   void run(int count, Job job, const void* context);
 
@@ -84,6 +89,8 @@ class Pool {
   void start_members(int count);
   void keep_apart(int count);
   void run_alone(Job job, const void* context);
+  void run_team(int count, Job job, const void* context);
+  void measure_meeting(int count);
   static void serve(Member* member);
 
   std::mutex team_;  // held while a team runs
@@ -92,6 +99,7 @@ class Pool {
   uint64_t fork_generation_ = 0;
   int callers_processor_ = -1;  // which the members keep off
   int apart_ = 0;               // how many members do
+  int measured_count_ = 0;      // of the team whose meeting was measured last
   std::mutex spare_;            // guards spare_scratch_
   std::vector<std::unique_ptr<Scratch>> spare_scratch_;
 };

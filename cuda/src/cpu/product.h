@@ -210,10 +210,11 @@ struct Part {
   }
 };
 
-// A step that takes one member less time than members need to meet (0.3 us where this was measured)
-// gains nothing from a team. In bytes of weights read once from L2; every two rows cost as much as
+// Bytes of weights that one member reads from L2 in a nanosecond; every two rows cost as much as
 // one reading.
-constexpr int64_t kWorthMeetingBytes = 48 * 1024;
+constexpr int64_t kBytesPerNs = 180;
+// To meet, and to fetch what the others have written, takes two meetings' time.
+constexpr int64_t kMeetingsPerStep = 2;
 
 // Where every member's cache holds all recurrent weights, rows are shared out: members then never
 // wait for each other. Otherwise tiles are, so that each member reads its part of the weights only.
@@ -226,8 +227,9 @@ static inline Part part_of(const Worker& worker, int64_t rows, int64_t weight_by
     }
   }
   Part part{};
-  const int64_t work = weight_bytes * (rows > 2 ? rows : 2) / 2;
-  part.alone = by_rows == 1 && worker.count > 1 && work < kWorthMeetingBytes;
+  const int64_t step_ns = weight_bytes / kBytesPerNs * (rows > 2 ? rows : 2) / 2;
+  const int64_t gain_ns = step_ns - step_ns / worker.count;
+  part.alone = by_rows == 1 && worker.count > 1 && gain_ns < kMeetingsPerStep * worker.meeting_ns;
   if (part.alone) {
     part.across = 1;
     part.rows = {0, worker.index == 0 ? rows : 0};

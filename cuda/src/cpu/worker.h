@@ -23,6 +23,7 @@ struct Worker {
   // Size of a member's own cache: recurrent weights that are no larger mostly stay in it from step
   // to step.
   int64_t stays_bytes;
+  int64_t meeting_ns;  // what sync() takes, as last measured
 
   void sync() const;
 };
