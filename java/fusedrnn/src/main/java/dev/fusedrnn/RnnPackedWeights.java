@@ -21,10 +21,10 @@ import org.jspecify.annotations.Nullable;
  * which halves what a step has to read; sums, biases and states stay fp32. It serves no call for
  * training.
  *
- * <p>Only the cpu backend packs, and of its networks those of the plain {@link Cell#LSTM}, GRU
- * or RNN, time first and without norm, projection, clip and masks. Elsewhere {@link
- * #bytes()} is 0, F32 changes nothing and BF16 is refused. A call with {@linkplain RnnCall#lengths
- * lengths} reads the parameters.
+ * <p>Only the cpu backend packs, and of its networks those of the plain {@link Cell#LSTM}, GRU or
+ * RNN, time first and without norm, projection, clip and masks. Elsewhere {@link #bytes()} is 0,
+ * F32 changes nothing and BF16 is refused. A call with {@linkplain RnnCall#lengths lengths} reads
+ * the parameters.
  *
  * <p>Threads: calls of several threads may read the same packed weights; {@link #update} must not
  * run at the same time as any of them.

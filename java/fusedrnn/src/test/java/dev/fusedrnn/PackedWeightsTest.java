@@ -223,7 +223,8 @@ class PackedWeightsTest {
     try (Device device = Device.open(backend);
         Reader turned = new Reader(device, Cell.GRU, b -> b.batchFirst(true));
         Reader reader = lstm(device)) {
-      unsupported("packed_dtype: the ", () -> turned.rnn.newPackedWeights(turned.parameters, bf16()));
+      unsupported(
+          "packed_dtype: the ", () -> turned.rnn.newPackedWeights(turned.parameters, bf16()));
       if (backend != Backend.CPU) {
         unsupported(
             "packed_dtype: the " + backend.label() + " backend reads the parameters",
