@@ -125,7 +125,8 @@ public final class Device implements AutoCloseable {
   }
 
   /**
-   * Changes a process-wide setting of the native library, before a device is opened.
+   * Changes a process-wide setting of the native library, before a device is opened. The system
+   * property {@code fusedrnn.cpu.isa} sets {@code cpu.isa} without a change to the program.
    *
    * @param key {@code cublas} (path of the cuBLAS to open) or {@code cpu.isa} (avx512, avx2,
    *     portable)

@@ -7,6 +7,11 @@ import dev.fusedrnn.Status;
 
 /** Opens engines and answers questions about the native library. */
 public final class Engines {
+  /** The system property that forces an instruction set of the cpu backend. */
+  private static final String ISA = "fusedrnn.cpu.isa";
+
+  private static String isa = ""; // the property's value that was set last
+
   private Engines() {}
 
   /**
@@ -23,6 +28,9 @@ public final class Engines {
       return new ReferenceEngine();
     }
     load(backend);
+    if (backend == Backend.CPU) {
+      forceIsa();
+    }
     long[] device = new long[1];
     int status = Natives.frnn_device_open(backend.label(), ordinal, device);
     if (status != 0) {
@@ -34,6 +42,18 @@ public final class Engines {
           : new FusedRnnException(why, message);
     }
     return new NativeEngine(backend.label(), device[0]);
+  }
+
+  private static synchronized void forceIsa() {
+    String wanted = System.getProperty(ISA, "");
+    if (wanted.equals(isa)) {
+      return;
+    }
+    if (Natives.frnn_set_option("cpu.isa", wanted) != 0) {
+      throw new BackendUnavailableException(
+          Backend.CPU, "cpu: property " + ISA + ": " + Natives.frnn_last_error());
+    }
+    isa = wanted;
   }
 
   /** The native library's own account of its build. */
