@@ -2,7 +2,7 @@
 // its rows that add to the gradients of weights and biases. The first chunk, which is that of the
 // last steps, overwrites where the caller does not accumulate.
 
-#include "cpu/pack.h"
+#include "cpu/panels.h"
 #include "cpu/product.h"
 #include "cpu/rnn_backward.h"
 
@@ -12,10 +12,8 @@ namespace {
 // Sums of more than so many products start anew, and are added up.
 constexpr int64_t kBlock = 256;
 
-// Vectors in the panel of dx that begins at group `group`.
-int64_t vectors_of(const Call& call, int64_t group) {
-  const int64_t left = (call.l.I + kWidth - 1) / kWidth - group;
-  return left < kBackwardGroups ? left : kBackwardGroups;
+Panels input_weights(const Call& call) {
+  return {call.l.I, call.l.cell.gates * call.l.H, call.w_ih};
 }
 
 // dx of some rows of the chunk, counted from its first, for one panel of columns.
@@ -56,13 +54,14 @@ void input_gradient(const Worker& worker, const Call& call) {
   static_assert(kBackwardGroups == 4, "one case below for each number of groups in a panel");
   if (call.rnn.dx == 0) return;
   const int64_t rows = call.chunk.steps * call.l.B;
-  const int64_t panels = ((call.l.I + kWidth - 1) / kWidth + kBackwardGroups - 1) / kBackwardGroups;
+  const Panels panels = input_weights(call);
   const bool by_rows = rows >= 16 * worker.count;
   const Range mine = by_rows ? split(rows, worker.count, worker.index) : Range{0, rows};
-  const Range share = by_rows ? Range{0, panels} : split(panels, worker.count, worker.index);
+  const Range share =
+      by_rows ? Range{0, panels.count()} : split(panels.count(), worker.count, worker.index);
   for (int64_t panel = share.first; panel < share.last; ++panel) {
     const int64_t group = panel * kBackwardGroups;
-    switch (vectors_of(call, group)) {
+    switch (panels.vectors(panel)) {
       case 1:
         dx_panel<1>(call, mine, group);
         break;
@@ -184,15 +183,7 @@ void bias_gradients(const Worker& worker, const Call& call, bool accumulate) {
 
 void pack_input_weights(const Worker& worker, const Call& call) {
   if (call.rnn.dx == 0) return;
-  const int64_t I = call.l.I, GH = call.l.cell.gates * call.l.H;
-  const int64_t panels = ((I + kWidth - 1) / kWidth + kBackwardGroups - 1) / kBackwardGroups;
-  const Range mine = split(panels, worker.count, worker.index);
-  for (int64_t panel = mine.first; panel < mine.last; ++panel) {
-    const int64_t column = panel * kBackwardGroups * kWidth;
-    const int64_t width = vectors_of(call, panel * kBackwardGroups) * kWidth;
-    const int64_t lanes = I - column < width ? I - column : width;
-    pack_panel(call.w_ih + column * GH, width, lanes, GH, floats_at(call.rnn.w_ih) + column, 1, I);
-  }
+  pack_panels(worker, input_weights(call), floats_at(call.rnn.w_ih), 1, call.l.I);
 }
 
 void chunk_gradients(const Worker& worker, const Call& call) {

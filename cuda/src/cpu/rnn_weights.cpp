@@ -3,13 +3,10 @@
 #include "cpu/kernels.h"
 #include "cpu/pack.h"
 #include "cpu/product.h"
+#include "cpu/rnn_rows.h"
 
 namespace frnn::cpu::FRNN_CPU_ISA {
 namespace {
-
-const float* floats_at(int64_t address) {
-  return reinterpret_cast<const float*>(address);
-}
 
 // One tile of a weight matrix [G*H, K]: gates [first, last) of the tile's groups of units become
 // one panel.
